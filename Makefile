@@ -1,0 +1,55 @@
+# Everything a checkout needs: `make demo` shows it work, `make test` proves it. Set-up is cached under .setup/.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+IMAGES ?= 200
+
+.PHONY: help setup up demo test check lint types lock bench clean
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .setup/python .setup/node ## make .venv and node_modules (the other targets run it when something changed)
+
+.setup/python: requirements.txt worker/requirements.txt requirements-dev.txt pyproject.toml
+	@mkdir -p .setup
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Darkroom needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.setup/node: package.json package-lock.json
+	@mkdir -p .setup
+	@command -v npm >/dev/null || { echo "Darkroom's local cloud needs Node 20 or newer (npm was not found)." >&2; exit 2; }
+	npm ci --silent --no-progress
+	@touch $@
+
+up: setup ## Azure on this machine: storage, events, functions, batch
+	@exec $(BIN)/python -m localcloud up
+
+demo: setup ## drop images, watch them become PNGs, check every pixel [IMAGES=200]
+	@exec $(BIN)/python -m darkroom demo --images $(IMAGES)
+
+test: setup ## all tests
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test ## lint, types, tests: what CI runs
+
+bench: setup ## measure the worker against its peers
+	$(BIN)/python -m benchmarks
+
+lock: ## pin the requirement files again
+	for f in requirements worker/requirements requirements-dev; do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links $$f.in -o $$f.txt; done
+
+clean: ## remove what setup made
+	rm -rf .venv .venv-* node_modules .setup

@@ -1,0 +1,1 @@
+"""Azure on one machine: storage (Azurite), events, the functions host, Batch."""

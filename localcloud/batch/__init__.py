@@ -1,0 +1,1 @@
+"""A local service that speaks Azure Batch's REST API."""

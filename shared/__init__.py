@@ -1,0 +1,1 @@
+"""The words that the function app and the nodes share. Standard library only."""
