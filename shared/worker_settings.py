@@ -1,0 +1,68 @@
+"""What the worker reads from its environment. The function app passes on what is set in its own environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.settings import names, setting
+
+
+class Profile(StrEnum):
+    """What the PNG encoder is tuned for."""
+
+    SPEED = "speed"
+    SIZE = "size"
+
+
+class Metadata(StrEnum):
+    """What of EXIF and XMP goes into the PNG."""
+
+    KEEP = "keep"
+    STRIP = "strip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionSettings:
+    """Policies and limits of one conversion."""
+
+    profile: Profile = setting("WORKER_PROFILE", Profile.SPEED, "Tune PNGs for speed or for size.")
+    metadata: Metadata = setting("WORKER_METADATA", Metadata.KEEP, "Keep or strip EXIF and XMP (GPS is in there).")
+    accept_truncated: bool = setting(
+        "WORKER_ACCEPT_TRUNCATED", False, "Convert what can be read of a truncated file, instead of rejecting it."
+    )
+    max_pixels: int = setting(
+        "WORKER_MAX_PIXELS", 178_000_000, "Larger images are rejected.", unit="pixels", at_least=1
+    )
+    max_bytes: int = setting("WORKER_MAX_BYTES", 500_000_000, "Larger files are rejected.", unit="bytes", at_least=1)
+    max_seconds: float = setting(
+        "WORKER_MAX_SECONDS", 120.0, "An image that takes longer is rejected.", unit="seconds", at_least=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How one node works."""
+
+    processes: int = setting("WORKER_PROCESSES", 0, "Processes that convert (0: one a core).", at_least=0, at_most=256)
+    pixels_in_flight: int = setting(
+        "WORKER_PIXELS_IN_FLIGHT",
+        200_000_000,
+        "Decoded pixels held at once; one larger image still goes, alone.",
+        unit="pixels",
+        at_least=1,
+    )
+    log: str = setting("WORKER_LOG", "text", "text or json: a line an image on standard output.")
+
+
+GROUPS = (ConversionSettings, RunSettings)
+
+MANIFEST = "DARKROOM_MANIFEST"
+"""Environment variable of a task: the manifest's blob name in the manifests container, `sealed/<id>.json`."""
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """The worker's settings that are set in the function app's environment, for the task's environment."""
+    known = [name for group in GROUPS for name in names(group)]
+    return {name: environ[name] for name in known if environ.get(name, "").strip()}
