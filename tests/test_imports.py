@@ -49,7 +49,7 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def permitted(name: str, allowed: set[str]) -> bool:
-    if name.split(".")[0] in STDLIB:
+    if name.split(".", maxsplit=1)[0] in STDLIB:
         return True
     return any(name == prefix or name.startswith(prefix + ".") for prefix in allowed)
 
