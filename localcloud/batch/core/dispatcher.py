@@ -1,0 +1,143 @@
+"""Which task goes to which node: priorities, order of jobs, slots, spread and pack.
+
+A pool keeps its nodes in buckets by free slots and its jobs with runnable tasks by priority, so that one
+placement costs
+the same whatever the number of nodes and tasks.
+"""
+
+from collections import deque
+
+from localcloud.batch.core.entities import Job, Node, Pool, Task
+from localcloud.batch.core.states import FillType, JobState
+from localcloud.batch.core.world import World
+
+
+class Dispatcher:
+    """Matches ready tasks with free slots."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def settle(self) -> None:
+        """Place what can be placed, in all pools where something changed."""
+        unsettled = self._world.unsettled
+        while unsettled:
+            _, pool = unsettled.popitem()
+            self._place(pool)
+
+    def index(self, node: Node) -> None:
+        """Put the node where its free slots say, or nowhere if it takes no tasks."""
+        pool = node.pool
+        bucket = node.slots_free if node.takes_tasks else 0
+        if bucket == node.bucket:
+            return
+        if node.bucket:
+            del pool.free[node.bucket][node.id]
+        if bucket:
+            pool.free.setdefault(bucket, {})[node.id] = node
+            if bucket > node.bucket:
+                self._world.unsettle(pool)
+        node.bucket = bucket
+
+    def enqueue(self, task: Task, *, first: bool = False) -> None:
+        """The task may run now. `first`: ahead of the others, for a task that was running already."""
+        job = task.job
+        if task.queued or task.blockers:
+            return
+        task.queued = True
+        queue = job.ready.setdefault(task.slots, deque())
+        if first:
+            queue.appendleft(task)
+        else:
+            queue.append(task)
+        job.ready_count += 1
+        self.offer(job)
+
+    def withdraw(self, task: Task) -> None:
+        """The task may not run any more; its place in the queue is skipped when it is met."""
+        if task.queued:
+            task.queued = False
+            task.job.ready_count -= 1
+
+    def offer(self, job: Job) -> None:
+        """The job may have gained something to run: it is considered at the next placement."""
+        pool = self._world.pool_of(job)
+        if pool is not None and self._runnable(job):
+            pool.ready_jobs.setdefault(job.spec.priority, {})[job.id] = job
+            self._world.unsettle(pool)
+
+    def retract(self, pool: Pool, job: Job, priority: int) -> None:
+        jobs = pool.ready_jobs.get(priority)
+        if jobs is not None and jobs.pop(job.id, None) is not None and not jobs:
+            del pool.ready_jobs[priority]
+
+    @staticmethod
+    def _runnable(job: Job) -> bool:
+        parallel = job.spec.max_parallel_tasks
+        return job.state is JobState.ACTIVE and job.ready_count > 0 and (parallel < 0 or len(job.runs) < parallel)
+
+    def _place(self, pool: Pool) -> None:
+        if not any(pool.free.values()):
+            return
+        for priority in sorted(pool.ready_jobs, reverse=True):
+            jobs = pool.ready_jobs[priority]
+            stuck: set[str] = set()
+            while jobs and len(stuck) < len(jobs):
+                job = self._next_job(pool, jobs, stuck)
+                if not self._runnable(job):
+                    del jobs[job.id]
+                    continue
+                placed = self._place_one(pool, job)
+                if placed and not pool.spec.job_order_by_creation:
+                    jobs[job.id] = jobs.pop(job.id)  # take turns
+                if not placed:
+                    stuck.add(job.id)
+            if not jobs:
+                del pool.ready_jobs[priority]
+
+    @staticmethod
+    def _next_job(pool: Pool, jobs: dict[str, Job], stuck: set[str]) -> Job:
+        candidates = (job for key, job in jobs.items() if key not in stuck)
+        if pool.spec.job_order_by_creation:
+            return min(candidates, key=lambda job: job.seq)
+        return next(candidates)
+
+    def _place_one(self, pool: Pool, job: Job) -> bool:
+        """Start the oldest ready task of the job for which a node has room."""
+        best: Task | None = None
+        for slots, queue in job.ready.items():
+            while queue and not queue[0].queued:
+                queue.popleft()
+            if queue and (best is None or queue[0].seq < best.seq):
+                needed = pool.spec.task_slots_per_node if queue[0].spec.run_exclusive else slots
+                if any(bucket >= needed and nodes for bucket, nodes in pool.free.items()):
+                    best = queue[0]
+        if best is None:
+            return False
+        node = self._choose(pool, best)
+        if node is None:
+            return False
+        job.ready[best.slots].popleft()
+        best.queued = False
+        job.ready_count -= 1
+        self._world.work.assign(best, node)
+        return True
+
+    @staticmethod
+    def _choose(pool: Pool, task: Task) -> Node | None:
+        needed = pool.spec.task_slots_per_node if task.spec.run_exclusive else task.slots
+        if task.spec.affinity_id:
+            wanted = pool.nodes.get(task.spec.affinity_id.lower())
+            if wanted is not None and wanted.bucket >= needed:
+                return wanted
+        buckets = sorted(
+            (b for b, nodes in pool.free.items() if b >= needed and nodes),
+            reverse=pool.spec.fill is FillType.SPREAD,
+        )
+        for bucket in buckets:
+            for node in pool.free[bucket].values():
+                preparation = node.preparations.get(task.job.id.lower())
+                failed = preparation is not None and preparation.state == "completed" and not preparation.usable
+                if not failed and (node.dedicated or task.spec.allow_low_priority):
+                    return node
+        return None
