@@ -37,7 +37,7 @@ def explore(
     lost_error: Callable[[str], Exception] = ConnectionError,
     refused_error: Callable[[str], Exception] = ConnectionRefusedError,
 ) -> Report:
-    """Follows every schedule. Raises ViolationError at the first that breaks an invariant, RuntimeError above the bound."""
+    """Follows every schedule. Raises ViolationError where an invariant breaks, RuntimeError above `most_states`."""
     report = Report()
     root: Hashable = "start"
     edges: dict[Hashable, set[tuple[Step, Hashable]]] = {root: set()}
