@@ -16,13 +16,7 @@ from shared.manifest import Entry, Manifest
 from shared.naming import Naming
 from shared.outcome import Outcome
 from shared.quarantine import Quarantined
-from tests.properties.words import arrivals, entries, etags, jpeg_names, outcomes, sizes, times
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)
+from tests.properties.words import arrivals, entries, etags, jpeg_names, json_values, outcomes, sizes, times
 
 
 @given(st.lists(arrivals(), max_size=8, unique_by=lambda a: a.id))

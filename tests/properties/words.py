@@ -87,3 +87,9 @@ outcomes = st.builds(
     milliseconds=sizes,
     notes=st.lists(st.text(_characters, min_size=1, max_size=10), max_size=3).map(tuple),
 )
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
