@@ -1,0 +1,1 @@
+"""`darkroom config`: every setting, its value, where it came from, what is allowed."""

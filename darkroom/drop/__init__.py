@@ -1,0 +1,1 @@
+"""`darkroom drop`: upload images."""

@@ -1,0 +1,1 @@
+"""`darkroom fetch`: download PNGs."""

@@ -1,0 +1,1 @@
+"""`darkroom make-images`: test images, made and dropped."""
