@@ -1,0 +1,1 @@
+"""Azurite, the real storage emulator: started, supervised, and heard when a blob is written."""

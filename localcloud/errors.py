@@ -1,0 +1,13 @@
+"""What can go wrong when a local service starts, said in one line to the person at the terminal."""
+
+
+class LocalCloudError(Exception):
+    """The family of the local cloud's own errors."""
+
+
+class StartError(LocalCloudError):
+    """A service cannot start, and trying again will not help: the message says what to do. Exit code 2."""
+
+
+class ChildExitedError(LocalCloudError):
+    """A child process ended, or stayed silent, before it was ready."""

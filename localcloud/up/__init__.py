@@ -1,0 +1,1 @@
+"""`localcloud up`: all of Azure that an application needs, supervised as one."""
