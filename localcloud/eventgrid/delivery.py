@@ -77,7 +77,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Shake hands, then deliver for ever."""
-        while not await self._shake_hands():
+        while not await self._shake_hands():  # noqa: ASYNC110 - the other side is another process
             await asyncio.sleep(_HANDSHAKE_PAUSE_SECONDS)
         self.validated.set()
         slots = asyncio.Semaphore(_PARALLEL_DELIVERIES)
@@ -162,9 +162,7 @@ class Delivery:
                 again.append((pending.id, pending.attempts + 1, due))
             else:
                 letters.append(
-                    DeadLetter(
-                        pending=pending, reason=decision.reason, outcome=answer.outcome, attempted=started
-                    )
+                    DeadLetter(pending=pending, reason=decision.reason, outcome=answer.outcome, attempted=started)
                 )
         self._queue.again(self.subscription.name, again)
         if letters:
@@ -210,9 +208,7 @@ class Delivery:
                 # Kept for another round: a dead letter that cannot be written is no reason to lose the event.
                 _log.warning("dead letters of %s cannot be written: %s", name, error)
                 due = time.time() + _DEAD_LETTER_PAUSE_SECONDS
-                self._queue.again(
-                    name, [(letter.pending.id, letter.pending.attempts, due) for letter in letters]
-                )
+                self._queue.again(name, [(letter.pending.id, letter.pending.attempts, due) for letter in letters])
                 return
             self._report(f"{what}: {container}/{blob}")
         self._queue.done(name, [letter.pending.id for letter in letters])

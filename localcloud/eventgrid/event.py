@@ -56,9 +56,7 @@ def blob_created(write: BlobWrite, *, endpoint: str, stored: Stored | None, sequ
     in a name arrives as `#`: github.com/Azure/azure-sdk-for-net/issues/23634), so readers go by the subject.
     `stored` says what the request did not (None: the blob is gone again). `sequencer` grows with each event.
     """
-    length = (
-        write.content_length if write.content_length is not None else (stored.content_length if stored else 0)
-    )
+    length = write.content_length if write.content_length is not None else (stored.content_length if stored else 0)
     return {
         "topic": storage_topic(write.account),
         "subject": subject(write),

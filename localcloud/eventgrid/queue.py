@@ -94,9 +94,7 @@ class EventQueue:
         segment, offset = self._db.execute("SELECT segment, offset FROM progress").fetchone()
         return Position(segment=segment, offset=offset)
 
-    def publish(
-        self, publications: Iterable[Publication], *, now: float, position: Position | None = None
-    ) -> int:
+    def publish(self, publications: Iterable[Publication], *, now: float, position: Position | None = None) -> int:
         """Store the events that someone wants, and the source's position with them. Returns how many."""
         stored = 0
         with self._transaction():
@@ -114,14 +112,10 @@ class EventQueue:
                 )
             self._db.execute("UPDATE progress SET sequencer = ?", (sequencer,))
             if position is not None:
-                self._db.execute(
-                    "UPDATE progress SET segment = ?, offset = ?", (position.segment, position.offset)
-                )
+                self._db.execute("UPDATE progress SET segment = ?, offset = ?", (position.segment, position.offset))
         return stored
 
-    def take(
-        self, subscription: str, *, now: float, limit: int, limit_bytes: int, lease: float
-    ) -> list[Pending]:
+    def take(self, subscription: str, *, now: float, limit: int, limit_bytes: int, lease: float) -> list[Pending]:
         """Up to `limit` due deliveries, at most `limit_bytes` of them unless the first alone is larger.
 
         They come due again after `lease` seconds unless `done`, `again` or a new start says otherwise.
@@ -168,9 +162,7 @@ class EventQueue:
 
     def next_due(self, subscription: str) -> float | None:
         """When the subscription's next delivery is due (seconds since the epoch); None when it has none."""
-        (due,) = self._db.execute(
-            "SELECT min(due) FROM delivery WHERE subscription = ?", (subscription,)
-        ).fetchone()
+        (due,) = self._db.execute("SELECT min(due) FROM delivery WHERE subscription = ?", (subscription,)).fetchone()
         return None if due is None else float(due)
 
     def depth(self) -> int:

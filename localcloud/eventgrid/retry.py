@@ -45,9 +45,7 @@ class Answer:
 
 def answered(status: int) -> Answer:
     """The answer of an endpoint that sent `status`."""
-    return Answer(
-        status=status, outcome=_OUTCOMES.get(status, "Delivered" if status in _ACCEPTED else "Undefined")
-    )
+    return Answer(status=status, outcome=_OUTCOMES.get(status, "Delivered" if status in _ACCEPTED else "Undefined"))
 
 
 NO_ANSWER = Answer(status=None, outcome="TimedOut")

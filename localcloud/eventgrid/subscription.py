@@ -43,8 +43,7 @@ class EventSubscription:
         """True when the subject filters let an event of this subject through."""
         folded = subject.casefold()
         return folded.startswith(self.subject_begins_with.casefold()) and (
-            not self.subject_ends_with_any
-            or folded.endswith(tuple(s.casefold() for s in self.subject_ends_with_any))
+            not self.subject_ends_with_any or folded.endswith(tuple(s.casefold() for s in self.subject_ends_with_any))
         )
 
 
@@ -94,11 +93,7 @@ class _Reader:
         self.known.add(key)
         value = self.values.get(key, default)
         allowed = _RANGES[key]
-        if (
-            not isinstance(value, int)
-            or isinstance(value, bool)
-            or not allowed.least <= value <= allowed.most
-        ):
+        if not isinstance(value, int) or isinstance(value, bool) or not allowed.least <= value <= allowed.most:
             raise StartError(
                 f"{self.where}: {key} must be a whole number from {allowed.least} to {allowed.most}, not {value!r}"
             )
@@ -106,9 +101,7 @@ class _Reader:
 
     def nothing_else(self) -> None:
         if unknown := sorted(set(self.values) - self.known):
-            raise StartError(
-                f"{self.where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(self.known))}"
-            )
+            raise StartError(f"{self.where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(self.known))}")
 
 
 def parse_subscription(values: Mapping[str, Any], *, where: str) -> EventSubscription:

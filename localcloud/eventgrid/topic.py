@@ -55,9 +55,7 @@ class TopicService:
             body = json.loads(await request.read())
             events = published(body, topic=custom_topic(name))
         except web.HTTPRequestEntityTooLarge:
-            return _error(
-                413, "RequestEntityTooLarge", f"A request holds at most {_LARGEST_REQUEST_BYTES} bytes."
-            )
+            return _error(413, "RequestEntityTooLarge", f"A request holds at most {_LARGEST_REQUEST_BYTES} bytes.")
         except ValueError as error:
             return _error(400, "BadRequest", f"This topic takes events in Event Grid's schema: {error}.")
         self._queue.publish([self._publication(name, event) for event in events], now=time.time())
