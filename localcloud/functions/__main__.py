@@ -21,14 +21,10 @@ from localcloud.loopback import free_port, require_free
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m localcloud.functions", description=__doc__)
-    parser.add_argument(
-        "--app-root", type=Path, default=Path(), help="the folder of function_app.py and host.json"
-    )
+    parser.add_argument("--app-root", type=Path, default=Path(), help="the folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, default=7071, help="on 127.0.0.1; 0 picks a free one")
     parser.add_argument("--keys", type=Path, required=True, help="the file of access keys, made when missing")
-    parser.add_argument(
-        "--speed", type=float, default=1.0, help="how many times faster than the clock timers run"
-    )
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than the clock timers run")
     parser.add_argument("--leashed", action="store_true", help="end when stdin ends")
     return parser.parse_args(argv)
 

@@ -50,9 +50,7 @@ class Admin:
         if path.casefold() == "/admin/host/ping":
             return web.Response()
         if path.casefold() == _FUNCTIONS and request.method == "GET":
-            return web.json_response(
-                [self._describe(request, function) for function in self._functions.values()]
-            )
+            return web.json_response([self._describe(request, function) for function in self._functions.values()])
         if path.casefold().startswith(_FUNCTIONS + "/"):
             return await self._function(request, path[len(_FUNCTIONS) + 1 :])
         return web.Response(status=404)

@@ -40,9 +40,7 @@ class EventGridTriggers:
             return web.Response(status=401)
         function = self._functions.get(request.query.get("functionName", "").casefold())
         if function is None:
-            return web.Response(
-                status=404, text=f"cannot find function: '{request.query.get('functionName', '')}'"
-            )
+            return web.Response(status=404, text=f"cannot find function: '{request.query.get('functionName', '')}'")
         if request.method == "OPTIONS":  # the handshake of CloudEvents
             origin = request.headers.get("WebHook-Request-Origin", "")
             return web.Response(headers={"Webhook-Allowed-Origin": origin})

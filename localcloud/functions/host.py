@@ -111,11 +111,9 @@ class Host:
         try:
             schedule = parse_schedule(resolve(trigger.schedule, environment))
         except (ScheduleError, SettingError) as error:
-            _log.error("timer %s cannot be scheduled: %s", function.name, error)  # noqa: TRY400 - the message is all
+            _log.error("timer %s cannot be scheduled: %s", function.name, error)
             return None
-        return TimerListener(
-            function, schedule, clock=self._options.clock, invoker=self._invoker, monitor=monitor
-        )
+        return TimerListener(function, schedule, clock=self._options.clock, invoker=self._invoker, monitor=monitor)
 
     def _monitor(self, environment: Mapping[str, str]) -> ScheduleMonitor | None:
         connection_string = environment.get("AzureWebJobsStorage")
@@ -132,7 +130,7 @@ class Host:
         await asyncio.gather(*self._timers, return_exceptions=True)
         await self._invoker.close(grace_seconds=_STOP_SECONDS)
         if self._blobs is not None:
-            await self._blobs.__aexit__(None, None, None)
+            await self._blobs.close()
 
 
 async def serve(options: HostOptions, *, port: int, stop: asyncio.Event) -> None:

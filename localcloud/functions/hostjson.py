@@ -94,8 +94,6 @@ def _levels(value: object, path: Path) -> dict[str, int]:
     levels: dict[str, int] = {}
     for category, word in value.items():
         if not isinstance(word, str) or word.casefold() not in _LEVELS:
-            raise StartError(
-                f"{path}: logging.logLevel.{category} must be one of {', '.join(_LEVELS)}, not {word!r}"
-            )
+            raise StartError(f"{path}: logging.logLevel.{category} must be one of {', '.join(_LEVELS)}, not {word!r}")
         levels[category] = _LEVELS[word.casefold()]
     return levels

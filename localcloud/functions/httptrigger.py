@@ -4,12 +4,11 @@ https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhoo
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import azure.functions as func
 from aiohttp import web
 from azure.functions.http import HttpRequest
-from multidict import CIMultiDict, MultiMapping
 
 from localcloud.functions.index import AppFunction, AuthLevel, HttpTrigger
 from localcloud.functions.invocation import InvocationFailedError, Invoker
@@ -27,9 +26,7 @@ def given_key(request: web.Request) -> str:
 class HttpTriggers:
     """The HTTP functions of an app."""
 
-    def __init__(
-        self, functions: Sequence[AppFunction], *, prefix: str, keys: Keys, invoker: Invoker
-    ) -> None:
+    def __init__(self, functions: Sequence[AppFunction], *, prefix: str, keys: Keys, invoker: Invoker) -> None:
         self._keys = keys
         self._invoker = invoker
         self._functions: dict[str, AppFunction] = {}
@@ -72,16 +69,20 @@ class HttpTriggers:
                 return self._keys.opens_admin(key)
 
 
-def _joined(values: MultiMapping[str]) -> dict[str, str]:
-    return {name: ",".join(values.getall(name)) for name in dict.fromkeys(values)}
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Repeated names as one value with commas, as the host hands them on."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
 
 
 async def _function_request(request: web.Request, values: Mapping[str, str]) -> HttpRequest:
     return HttpRequest(
         method=request.method,
         url=f"{request.scheme}://{request.host}{request.raw_path}",
-        headers=_joined(request.headers),
-        params=_joined(request.query),
+        headers=_joined(request.headers.items()),
+        params=_joined(request.query.items()),
         route_params=values,
         body_type="bytes",
         body=await request.read(),
@@ -96,13 +97,13 @@ def _response(function: AppFunction, result: object) -> web.Response:
     if not isinstance(result, func.HttpResponse):
         _log.error("%s returned %s, which is no HTTP response", function.name, type(result).__name__)
         raise InvocationFailedError(function.name)
-    headers: CIMultiDict[str] = CIMultiDict()
+    response = web.Response(status=result.status_code, body=result.get_body())
+    response.headers.popall("Content-Type", None)
     for name, value in result.headers.items():
-        if name.lower() != "content-length":  # counted anew below
-            headers.add(name, value)
-    if "Content-Type" not in headers:
+        if name.lower() != "content-length":  # counted anew
+            response.headers.add(name, value)
+    if "Content-Type" not in response.headers:
         text = str(result.mimetype).startswith("text/")
-        headers["Content-Type"] = (
-            f"{result.mimetype}; charset={result.charset}" if text else str(result.mimetype)
-        )
-    return web.Response(status=result.status_code, headers=headers, body=result.get_body())
+        kind = f"{result.mimetype}; charset={result.charset}" if text else str(result.mimetype)
+        response.headers["Content-Type"] = kind
+    return response

@@ -94,9 +94,7 @@ def load_app(app_root: Path) -> list[AppFunction]:
     if not (app_root / "function_app.py").is_file():
         raise IndexingError(f"{app_root} has no function_app.py")
     if (app_root / "grpc").is_dir():
-        raise IndexingError(
-            "a folder named `grpc` in the app's root hides the library that the Functions worker needs"
-        )
+        raise IndexingError("a folder named `grpc` in the app's root hides the library that the Functions worker needs")
     sys.meta_path.insert(0, _WorkersOwnModule())
     if str(app_root) not in sys.path:
         sys.path.insert(0, str(app_root))
@@ -117,9 +115,7 @@ def _where(error: Exception) -> str:
 def _only_app(module: ModuleType) -> FunctionRegister:
     apps = {id(value): value for value in vars(module).values() if isinstance(value, FunctionRegister)}
     if len(apps) != 1:
-        raise IndexingError(
-            f"function_app.py must have exactly one FunctionApp at its top level; it has {len(apps)}"
-        )
+        raise IndexingError(f"function_app.py must have exactly one FunctionApp at its top level; it has {len(apps)}")
     return next(iter(apps.values()))
 
 
@@ -141,15 +137,13 @@ def _read(name: str, function: Any) -> AppFunction:
         raise IndexingError(f"function {name!r} has {len(triggers)} triggers instead of one")
     for output in outputs:
         if output["type"] != "http" or output["name"] != "$return":
-            raise IndexingError(
-                f"function {name!r}: the local host does not offer the binding {output['type']!r}"
-            )
+            raise IndexingError(f"function {name!r}: the local host does not offer the binding {output['type']!r}")
     argument = str(triggers[0]["name"])
     parameters = set(inspect.signature(call).parameters)
     if argument not in parameters:
         raise IndexingError(f"function {name!r} has no parameter {argument!r} for its trigger")
     if extra := parameters - {argument, "context"}:
-        raise IndexingError(f"function {name!r}: nothing is bound to its parameter {sorted(extra)[0]!r}")
+        raise IndexingError(f"function {name!r}: nothing is bound to its parameter {min(extra)!r}")
     return AppFunction(
         name=name,
         trigger=_trigger(name, triggers[0]),

@@ -77,11 +77,7 @@ class _Context(Context):
 
 def _threads() -> int:
     configured = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
-    return (
-        int(configured)
-        if configured.isdigit() and int(configured) > 0
-        else min(32, (os.cpu_count() or 1) + 4)
-    )
+    return int(configured) if configured.isdigit() and int(configured) > 0 else min(32, (os.cpu_count() or 1) + 4)
 
 
 class Invoker:
@@ -138,9 +134,7 @@ class Invoker:
         )
         return result
 
-    def _report(
-        self, function: AppFunction, invocation: Invocation, started: float, error: Exception
-    ) -> None:
+    def _report(self, function: AppFunction, invocation: Invocation, started: float, error: Exception) -> None:
         _log.error(
             "Executed 'Functions.%s' (Failed, Id=%s, Duration=%.0fms)",
             function.name,

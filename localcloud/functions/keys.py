@@ -55,9 +55,7 @@ def load_keys(path: Path) -> Keys:
     except FileNotFoundError:
         pass
     except (OSError, ValueError, TypeError) as error:
-        raise StartError(
-            f"the key file {path} cannot be read ({error}): remove it to have new keys made"
-        ) from error
+        raise StartError(f"the key file {path} cannot be read ({error}): remove it to have new keys made") from error
     keys = Keys(master=_new_key(), default=_new_key(), event_grid=_new_key())
     write_private(path, json.dumps(asdict(keys), indent=2) + "\n")
     return keys

@@ -19,9 +19,7 @@ class _OfItsCategory(logging.Filter):
         invocation = current.get()
         if record.name == "azure" or record.name.startswith("azure."):
             return record.levelno >= logging.WARNING  # the SDKs log every request at INFO
-        return record.levelno >= self._config.level(
-            f"Function.{invocation.function}" if invocation else "Host"
-        )
+        return record.levelno >= self._config.level(f"Function.{invocation.function}" if invocation else "Host")
 
 
 class _Formatter(logging.Formatter):

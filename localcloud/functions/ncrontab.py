@@ -18,9 +18,7 @@ _MONTHS = (
     *("july", "august", "september", "october", "november", "december"),
 )
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_DAYS_AHEAD = (
-    366 * 40
-)  # the rarest schedule that ever fires: a 29 February on one weekday, across a year 2100
+_DAYS_AHEAD = 366 * 40  # the rarest schedule that ever fires: a 29 February on one weekday, across a year 2100
 
 
 class ScheduleError(LocalCloudError, ValueError):

@@ -113,9 +113,7 @@ def _segment(segment: str, template: str) -> tuple[str, list[_Parameter]]:
         stars, name, constraints, tail = found.groups()
         words = tuple(filter(None, (constraints or "").split(":")))
         if unknown := [word for word in words if word not in _CONSTRAINTS]:
-            raise RouteError(
-                f"route {template!r}: the constraint {unknown[0]!r} is not offered by the local host"
-            )
+            raise RouteError(f"route {template!r}: the constraint {unknown[0]!r} is not offered by the local host")
         parameters.append(
             _Parameter(
                 name=name,

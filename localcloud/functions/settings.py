@@ -55,9 +55,7 @@ def resolve(text: str, environment: Mapping[str, str]) -> str:
     def setting(match: re.Match[str]) -> str:
         value = environment.get(match.group(1))
         if not value:
-            raise SettingError(
-                f"{match.group(0)} does not resolve: the app setting {match.group(1)!r} is missing"
-            )
+            raise SettingError(f"{match.group(0)} does not resolve: the app setting {match.group(1)!r} is missing")
         return value
 
     return _REFERENCE.sub(setting, text)

@@ -5,6 +5,7 @@ A timer never overlaps itself: its next run is scheduled when the present one ha
 storage, so a run that was missed while the host was down happens once at the next start, as past due.
 """
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -45,9 +46,7 @@ def parse_status(text: bytes) -> ScheduleStatus:
     """A stored status. Raises ValueError when it is none."""
     try:
         values = json.loads(text)
-        last, following, updated = (
-            datetime.fromisoformat(values[key]) for key in ("Last", "Next", "LastUpdated")
-        )
+        last, following, updated = (datetime.fromisoformat(values[key]) for key in ("Last", "Next", "LastUpdated"))
     except (KeyError, TypeError) as error:
         raise ValueError(f"no timer status: {error!r}") from error
     return ScheduleStatus(last=last, next=following, updated=updated)
@@ -111,14 +110,13 @@ class TimerListener:
 
     async def _fire(self, *, past_due: bool) -> None:
         fired = self._clock.now()
-        try:
+        # A failure is in the log with its traceback; the next occurrence is another try.
+        with contextlib.suppress(InvocationFailedError):
             await self._invoker.call(
                 self._function,
                 timer_request(self._status, past_due=past_due),
                 reason="Timer fired at " + self._clock.wall(fired).isoformat(timespec="milliseconds"),
             )
-        except InvocationFailedError:
-            pass  # in the log with its traceback; the next occurrence is another try
         await self._write(last=fired)
 
     async def _read(self) -> ScheduleStatus | None:
