@@ -23,9 +23,7 @@ class BatchEndpoint:
     key: str = field(repr=False)
 
 
-def batch_child(
-    *, data: Path, port: int, log: Path, node_environment: Mapping[str, str], speed: float
-) -> ChildSpec:
+def batch_child(*, data: Path, port: int, log: Path, node_environment: Mapping[str, str], speed: float) -> ChildSpec:
     """The child that serves Batch on `port` from `data`; its nodes' tasks start from `node_environment`."""
     package_root = str(Path(__file__).parents[2])
     environment = {**os.environ, **node_environment}

@@ -45,9 +45,7 @@ class UpOptions:
 class LocalCloud:
     """One local cloud in one data folder. `values` names all that it started, for templates and the table."""
 
-    def __init__(
-        self, options: UpOptions, deployment: Deployment, *, data: DataDir, console: Console
-    ) -> None:
+    def __init__(self, options: UpOptions, deployment: Deployment, *, data: DataDir, console: Console) -> None:
         self._options = options
         self._deployment = deployment
         self._data = data
@@ -92,6 +90,7 @@ class LocalCloud:
         await self._start_events()
         await self._start_host(functions_port)
         if self._events is not None:
+            self._watch(self._events.run(), name="events")
             await self._events.validated(timeout_seconds=30.0)
 
     def _name_places(self, blob_port: int, functions_port: int) -> None:
@@ -157,7 +156,6 @@ class LocalCloud:
             self.values[f"topic_key_{topic}"] = _topic_key(self.keys, topic)
         if len(self._deployment.topics) == 1:
             self.values["topic_key"] = _topic_key(self.keys, self._deployment.topics[0])
-        self._watch(self._events.run(), name="events")
 
     def _webhook(self, function: str) -> str:
         return (
@@ -216,7 +214,7 @@ class LocalCloud:
         if self._events is not None:
             await self._events.close()
         if self._blobs is not None:
-            await self._blobs.__aexit__(None, None, None)
+            await self._blobs.close()
         await self._stop("azurite", _AZURITE_GRACE_SECONDS)
         for task in self._tasks:
             task.cancel()

@@ -37,14 +37,10 @@ def _speed(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `up`."""
-    parser.add_argument(
-        "--root", type=Path, default=_PROJECT, help="the application's folder (this checkout)"
-    )
+    parser.add_argument("--root", type=Path, default=_PROJECT, help="the application's folder (this checkout)")
     parser.add_argument("--data", type=Path, help="where all state lies (ROOT/data)")
     parser.add_argument("--blob-port", type=_port, default=10000, help="storage (%(default)s; 0 picks one)")
-    parser.add_argument(
-        "--functions-port", type=_port, default=7071, help="functions (%(default)s; 0 picks one)"
-    )
+    parser.add_argument("--functions-port", type=_port, default=7071, help="functions (%(default)s; 0 picks one)")
     parser.add_argument("--batch-port", type=_port, default=7072, help="batch (%(default)s; 0 picks one)")
     parser.add_argument(
         "--host",
@@ -52,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="who runs the app: Core Tools' `func`, or ours (%(default)s)",
     )
-    parser.add_argument(
-        "--speed", type=_speed, default=1.0, help="shorten Azure's minutes N times (%(default)s)"
-    )
+    parser.add_argument("--speed", type=_speed, default=1.0, help="shorten Azure's minutes N times (%(default)s)")
 
 
 async def run(arguments: argparse.Namespace) -> int:

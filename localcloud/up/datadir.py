@@ -37,9 +37,7 @@ class DataDir:
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StartError(
-                f"the data folder {path} cannot be used: {error.strerror} ({error.filename})"
-            ) from error
+            raise StartError(f"the data folder {path} cannot be used: {error.strerror} ({error.filename})") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -86,19 +84,13 @@ class DataDir:
 
     def remember_processes(self, pids: Mapping[str, int]) -> None:
         """Note the children, so that the next start can wait for those that outlive this process a little."""
-        known = {
-            name: [pid, psutil.Process(pid).create_time()]
-            for name, pid in pids.items()
-            if psutil.pid_exists(pid)
-        }
+        known = {name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items() if psutil.pid_exists(pid)}
         self._processes.write_text(json.dumps(known) + "\n", encoding="utf-8")
 
     def end_last_run(self) -> None:
         """Wait for the children of an `up` that was killed; end those that do not end by themselves."""
         self.remove_endpoints()
-        left = [
-            process for entry in _read_object(self._processes).values() if (process := _same_process(entry))
-        ]
+        left = [process for entry in _read_object(self._processes).values() if (process := _same_process(entry))]
         deadline = time.monotonic() + _LAST_RUN_SECONDS
         _, alive = psutil.wait_procs(left, timeout=max(deadline - time.monotonic(), 0))
         for process in alive:

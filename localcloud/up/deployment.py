@@ -13,9 +13,7 @@ from typing import Any
 from localcloud.errors import StartError
 from localcloud.eventgrid.subscription import EventSubscription, parse_subscription
 
-_KEYS = (
-    *("containers", "event_subscriptions", "topics", "batch", "settings", "node_env", "links", "welcome"),
-)
+_KEYS = (*("containers", "event_subscriptions", "topics", "batch", "settings", "node_env", "links", "welcome"),)
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -77,9 +75,7 @@ def _mapping(document: Mapping[str, Any], key: str, path: Path) -> dict[str, str
     return dict(value)
 
 
-def _subscriptions(
-    document: Mapping[str, Any], topics: tuple[str, ...], path: Path
-) -> tuple[EventSubscription, ...]:
+def _subscriptions(document: Mapping[str, Any], topics: tuple[str, ...], path: Path) -> tuple[EventSubscription, ...]:
     entries = document.get("event_subscriptions", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise StartError(f"{path}: event_subscriptions must be a list of objects")

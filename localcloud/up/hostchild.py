@@ -12,9 +12,7 @@ from localcloud.errors import StartError
 
 HOSTS = ("auto", "localcloud", "func")
 _READY = re.compile(r"^ready (http://\S+)$", re.MULTILINE)
-_FUNC_READY = re.compile(
-    r"^(Functions:)\s*$", re.MULTILINE
-)  # Core Tools lists the functions when the host runs
+_FUNC_READY = re.compile(r"^(Functions:)\s*$", re.MULTILINE)  # Core Tools lists the functions when the host runs
 _FUNC_START_SECONDS = 180.0
 
 
@@ -24,9 +22,7 @@ def find_func(choice: str) -> str | None:
         return None
     func = shutil.which("func")
     if func is None and choice == "func":
-        raise StartError(
-            "`func` (Azure Functions Core Tools) is not on PATH: install it, or pass --host localcloud"
-        )
+        raise StartError("`func` (Azure Functions Core Tools) is not on PATH: install it, or pass --host localcloud")
     return func
 
 

@@ -23,7 +23,7 @@ class Keeper:
         self._console = console
         self._came_back = came_back
         self._started = started
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -41,7 +41,7 @@ class Keeper:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             await self._child.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             if self._child.age > _HEALTHY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
@@ -51,7 +51,7 @@ class Keeper:
             )
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             self._child = Child(self.spec)
             try:
@@ -65,5 +65,5 @@ class Keeper:
 
     async def stop(self, *, grace_seconds: float) -> None:
         """SIGTERM, then SIGKILL; no restart after it."""
-        self._stopping = True
+        self._stopping.set()
         await self._child.stop(grace_seconds=grace_seconds)
