@@ -38,13 +38,15 @@ class Connection:
     async def blobs(self) -> BlobServiceClient:
         """The storage account."""
         if self._blobs is None:
-            from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415 (slow to load)
+            from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry  # noqa: PLC0415 (slow to load)
 
             storage = self.settings.storage
+            # A person waits: the SDK's own policy tries for over a minute before it says that nobody answers.
+            retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1)
             if storage.connection_string:
-                client = BlobServiceClient.from_connection_string(storage.connection_string)
+                client = BlobServiceClient.from_connection_string(storage.connection_string, retry_policy=retry)
             else:
-                client = BlobServiceClient(storage.account_url, credential=await self._signed_in())
+                client = BlobServiceClient(storage.account_url, credential=await self._signed_in(), retry_policy=retry)
             self._blobs = await self._stack.enter_async_context(client)
         return self._blobs
 
@@ -60,7 +62,7 @@ class Connection:
 
             batch = self.settings.batch
             credential = AzureNamedKeyCredential(batch.account, batch.key) if batch.key else await self._signed_in()
-            self._batch = await self._stack.enter_async_context(BatchClient(batch.endpoint, credential))
+            self._batch = await self._stack.enter_async_context(BatchClient(batch.endpoint, credential, retry_total=2))
         return self._batch
 
     async def _signed_in(self) -> Any:
