@@ -106,6 +106,10 @@ class Cloud:
         found = json.loads((self.folder / "keys.json").read_text(encoding="utf-8"))
         return Keys(event_grid=found["event_grid"], master=found["master"])
 
+    async def preempt(self, count: int) -> bool:
+        """Takes the VMs of `count` Spot nodes away. Whether there was one to take."""
+        raise NotImplementedError(count)
+
     def build_host(self) -> None:
         """The host's program, once the proxies have their ports."""
         self.host = Service(self._host())

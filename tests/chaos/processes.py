@@ -1,7 +1,7 @@
 """The processes of a round: started, killed, restarted on the same port, and counted to the last one.
 
-This process becomes the reaper of its descendants (Linux: prctl(2), PR_SET_CHILD_SUBREAPER), so whatever outlives its
-parent becomes a child of ours and cannot hide.
+For a round this process becomes the reaper of its descendants (Linux: prctl(2), PR_SET_CHILD_SUBREAPER), so whatever
+outlives its parent becomes a child of ours and cannot hide.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,19 @@ class ProcessError(Exception):
     """A process did not start, or did not stop."""
 
 
-def become_reaper() -> None:
-    """Adopt orphans from now on. On systems other than Linux, orphans are found by their parents' death only."""
+@contextlib.contextmanager
+def adopted_orphans() -> Iterator[None]:
+    """Within, orphans become children of this process. On systems other than Linux they go to init, unseen."""
+    _set_reaper(1)
+    try:
+        yield
+    finally:
+        _set_reaper(0)
+
+
+def _set_reaper(on: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +125,22 @@ def descendants(*, of: int | None = None, saying: str = "") -> list[psutil.Proce
     return found
 
 
-async def orphans(*, patience: float) -> list[str]:
-    """Descriptions of what still lives below this process after `patience` seconds; dead ones are reaped."""
+async def orphans(*, patience: float, besides: Collection[int] = ()) -> list[str]:
+    """What still lives below this process after `patience` seconds, but for the pids `besides`; the dead are reaped."""
     deadline = time.monotonic() + patience
     while True:
         _reap()
-        left = descendants()
+        left = [process for process in descendants() if process.pid not in besides]
         if not left or time.monotonic() > deadline:
             return [_describe(process) for process in left]
         await asyncio.sleep(0.1)
 
 
 def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, os.WNOHANG)
 
 
 def _describe(process: psutil.Process) -> str:

@@ -49,7 +49,7 @@ class Weather:
 
     def __init__(self, *, seed: int, rules: Sequence[Rule] = (), longest_delay: float = 0.5) -> None:
         """`longest_delay` in seconds."""
-        self._random = random.Random(seed)  # noqa: S311 - a schedule to replay, no secret
+        self._random = random.Random(seed)
         self._rules = tuple(rules)
         self._longest_delay = longest_delay
         self.injected: Counter[Fault] = Counter()

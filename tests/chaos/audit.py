@@ -1,0 +1,133 @@
+"""Is every image accounted for? Storage, read past the proxy, against what the uploader knows that it wrote."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobServiceClient
+from PIL import Image
+
+from shared import quarantine
+from shared.errors import DarkroomError
+from shared.naming import Naming, normal_etag, png_name, source_label
+from tests.chaos.corpus import Content
+from tests.chaos.truth import Truth, Version
+
+_OPEN = {"inbox/": "inbox", "plan/": "plan", "sealed/": "sealed manifest", "refused/": "refused inbox"}
+
+Listing = Mapping[str, BlobProperties]
+
+
+class Audit:
+    """Compares again and again until nothing is wrong; a PNG that was compared is not fetched twice."""
+
+    def __init__(self, storage: BlobServiceClient, *, truth: Truth) -> None:
+        self._storage = storage
+        self._truth = truth
+        self._compared: set[tuple[str, str, str]] = set()
+        self.found: Counter[str] = Counter()
+
+    async def problems(self) -> list[str]:
+        """What is not as it must be in the end; empty when all is."""
+        self.found = Counter()
+        try:
+            listings = {name: await self._list(name) for name in ("images", "converted", "quarantine", "manifests")}
+            return [
+                *self._images(listings["images"]),
+                *self._open_work(listings["manifests"]),
+                *self._quarantine_names(listings["quarantine"]),
+                *self._png_names(listings["converted"]),
+                *[problem async for problem in self._pixels(listings["converted"])],
+                *[problem async for problem in self._quarantine_documents(listings["quarantine"])],
+            ]
+        except AzureError as error:
+            return [f"storage does not answer: {error!r}"]
+
+    async def _list(self, container: str) -> dict[str, BlobProperties]:
+        client = self._storage.get_container_client(container)
+        return {blob.name: blob async for blob in client.list_blobs(include=["metadata"])}
+
+    def _images(self, images: Listing) -> Iterator[str]:
+        """The uploader's own book: storage must hold what it was told is written."""
+        held = {name: normal_etag(blob.etag) for name, blob in images.items()}
+        known = {name: version.etag for name, version in self._truth.latest.items()}
+        self.found["images"] = len(known)
+        for name in sorted(held.keys() | known.keys()):
+            if held.get(name) != known.get(name):
+                yield f"images/{name}: storage holds {held.get(name)}, {known.get(name)} was written: its own loss"
+
+    def _open_work(self, manifests: Listing) -> Iterator[str]:
+        for name in manifests:
+            for prefix, what in _OPEN.items():
+                if name.startswith(prefix):
+                    yield f"open {what}: {name}"
+
+    def _png_names(self, converted: Listing) -> Iterator[str]:
+        wanted = {png_name(name, Naming.REPLACE): version for name, version in self._good().items()}
+        for png in sorted(wanted.keys() - converted.keys()):
+            yield f"no PNG for {wanted[png].name!r} {wanted[png].etag}"
+        for png in sorted(converted.keys() - wanted.keys()):
+            yield f"PNG without a valid source: {png!r}"
+        for png in sorted(wanted.keys() & converted.keys()):
+            metadata, version = converted[png].metadata or {}, wanted[png]
+            if metadata.get("source_etag") != version.etag:
+                yield f"stale PNG {png!r}: made from {metadata.get('source_etag')}, current is {version.etag}"
+            if metadata.get("source") != source_label(version.name):
+                yield f"PNG {png!r} says that it is from {metadata.get('source')!r}"
+
+    async def _pixels(self, converted: Listing) -> AsyncIterator[str]:
+        client = self._storage.get_container_client("converted")
+        for name, version in self._good().items():
+            png = png_name(name, Naming.REPLACE)
+            if png not in converted:
+                continue
+            key = (png, converted[png].etag, version.etag)
+            if key not in self._compared:
+                stream = await client.download_blob(png)
+                if difference := _difference(version.picture.data, await stream.readall()):
+                    yield f"PNG {png!r}: {difference}"
+                    continue
+                self._compared.add(key)
+            self.found["pngs"] += 1
+
+    def _quarantine_names(self, documents: Listing) -> Iterator[str]:
+        wanted = self._truth.of(Content.BAD)
+        self.found["quarantined"] = len(wanted.keys() & documents.keys())
+        for name in sorted(wanted.keys() - documents.keys()):
+            yield f"bad image not in quarantine: {name!r} {wanted[name].etag}"
+        for name in sorted(documents.keys() - wanted.keys()):
+            yield f"in quarantine, but not a bad image: {name!r} ({(documents[name].metadata or {}).get('reason')})"
+        for name in sorted(wanted.keys() & documents.keys()):
+            etag = (documents[name].metadata or {}).get("source_etag")
+            if etag != wanted[name].etag:
+                yield f"quarantine of {name!r} is about {etag}, current is {wanted[name].etag}"
+
+    async def _quarantine_documents(self, documents: Listing) -> AsyncIterator[str]:
+        client = self._storage.get_container_client("quarantine")
+        for name in documents:
+            try:
+                stream = await client.download_blob(name)
+                document = quarantine.from_bytes(await stream.readall(), where=name)
+            except DarkroomError as error:
+                yield f"quarantine document {name!r}: {error}"
+                continue
+            if document.name != name or not document.reason:
+                yield f"quarantine document {name!r} is about {document.name!r}, reason {document.reason!r}"
+
+    def _good(self) -> dict[str, Version]:
+        return self._truth.of(Content.GOOD)
+
+
+def _difference(jpeg: bytes, png: bytes) -> str:
+    """What is not equal in the pixels; empty when nothing is."""
+    with Image.open(io.BytesIO(jpeg)) as source, Image.open(io.BytesIO(png)) as made:
+        if made.format != "PNG":
+            return f"is a {made.format}"
+        if source.size != made.size:
+            return f"is {made.size} instead of {source.size}"
+        same = source.convert("RGB").tobytes() == made.convert("RGB").tobytes()
+        return "" if same else "pixels differ"
