@@ -2,8 +2,8 @@
 
 Two bounds, one for each measure; a single schedule need not reach both.
 
-- **Wait**: all nodes of the cap are there all the time, start at once, and are never preempted. Tasks run in the order
-  in which they come. (The same core runs it, so dispatch and the tasks' own start count, as for everyone.)
+- **Wait**: all nodes that the quotas allow, of both kinds, are there all the time and are never preempted. Tasks run in
+  the order in which they come. (The same core runs it, so dispatch and the tasks' own start count, as for everyone.)
 - **Cost**: each second of work is paid once, at the Spot price, on nodes that are never idle; and a node must boot, in
   the shortest time that is possible: once, and once more across each time that is longer than `LONGEST_WAIT` without
   work to do - unless keeping a node through it would be cheaper. Any schedule pays this that leaves no task waiting
@@ -36,7 +36,7 @@ def bound(trace: Trace, *, seed: int, work: Work, machines: Machines, prices: Pr
     """The clairvoyant's figures for a trace."""
     ideal = replace(machines, allocation=(0, 0), creating=(0, 0), starting=(0, 0), start_task=(0, 0))
     ideal = replace(ideal, preemptions_per_hour=0.0)
-    always = f"$TargetLowPriorityNodes = {machines.cap};"
+    always = f"$TargetLowPriorityNodes = {machines.cap}; $TargetDedicatedNodes = {machines.cap};"
     raw = run(replace(trace, storms=()), always, seed=seed, work=work, machines=ideal)
     result = summarise(
         raw,
