@@ -36,6 +36,16 @@ class ConversionSettings:
         "WORKER_MAX_PIXELS", 178_000_000, "Larger images are rejected.", unit="pixels", at_least=1
     )
     max_bytes: int = setting("WORKER_MAX_BYTES", 500_000_000, "Larger files are rejected.", unit="bytes", at_least=1)
+    max_scans: int = setting(
+        "WORKER_MAX_SCANS", 100, "Progressive files of more scans are rejected.", unit="scans", at_least=1
+    )
+    max_memory: int = setting(
+        "WORKER_MAX_MEMORY",
+        3_000_000_000,
+        "Memory of one converting process; an image that needs more is rejected.",
+        unit="bytes",
+        at_least=200_000_000,
+    )
     max_seconds: float = setting(
         "WORKER_MAX_SECONDS", 120.0, "An image that takes longer is rejected.", unit="seconds", at_least=1
     )
