@@ -314,6 +314,7 @@ output STORAGE_ACCOUNT string = storage.outputs.name
 output STORAGE_ACCOUNT_URL string = storage.outputs.blobEndpoint
 output SCRIPTS_CONTAINER string = settings.SCRIPTS_CONTAINER
 output IMAGES_CONTAINER string = settings.IMAGES_CONTAINER
+output EVENTS_IDENTITY_ID string = identities.outputs.eventsId
 output SYSTEM_TOPIC string = topics.outputs.systemTopicName
 output BATCH_ACCOUNT_NAME string = batch.outputs.name
 output BATCH_ENDPOINT string = batch.outputs.endpoint

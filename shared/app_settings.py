@@ -52,6 +52,11 @@ class BatchSettings:
     worker_package: str = setting(
         "WORKER_PACKAGE", "", "Blob in the scripts container that a task unpacks and runs; empty: the node has it."
     )
+    worker_image: str = setting(
+        "WORKER_IMAGE",
+        "",
+        "Container image that tasks run in, REGISTRY/NAME@sha256:DIGEST; its pool must have a container configuration.",
+    )
     worker_identity_client_id: str = setting(
         "WORKER_IDENTITY_CLIENT_ID", "", "Client id of the pool's user-assigned identity, given to the worker."
     )

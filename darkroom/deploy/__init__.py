@@ -1,1 +1,1 @@
-"""Getting Darkroom onto Azure: what the templates are fed, the worker's package, the checks before and the end after."""
+"""Getting Darkroom onto Azure: what the templates load, the worker's package, the checks before, the end after."""

@@ -1,7 +1,7 @@
-"""What the Bicep templates load: every setting of the function app, and the pool's formula, both from the application's own code.
+"""What the Bicep templates load: every setting of the function app, and the pool's formula, from the code itself.
 
-A team writes its choices into `infra/settings.json`; `render` checks them as the application will at its start, and writes
-`infra/generated/`. A wrong setting so stops the deployment before it begins, not the application after it.
+A team writes its choices into `infra/settings.json`; `render` checks them as the application will at its start, and
+writes `infra/generated/`. A wrong setting so stops the deployment before it begins, not the application after it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def known_settings() -> list[str]:
 def render(choices: Mapping[str, str]) -> Rendered:
     """Settings and formula for these choices (setting name to value).
 
-    Raises SettingsError for a name that nobody reads, one that is not the team's to set, and a value that is not allowed.
+    Raises SettingsError for a name that nobody reads, one that is not the team's to set, a value that is not allowed.
     """
     unknown = choices.keys() - set(known_settings())
     if unknown:

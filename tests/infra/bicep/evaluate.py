@@ -73,8 +73,10 @@ def resource_id(kind: str, name: str) -> str:
 
 
 def evaluate(path: Path, parameters: Mapping[str, Any]) -> Deployment:
-    """What the template at `path` deploys with these parameters. Raises BicepError for whatever the compiler would refuse
-    and this can see: unknown names, parameters that are missing, unknown or of another type, values that are not allowed.
+    """What the template at `path` deploys with these parameters.
+
+    Raises BicepError for what the compiler would refuse and this can see: unknown names, parameters that are missing,
+    unknown or of another type, values that are not allowed, outputs that a module has not.
     """
     return _Evaluator(path, parameters).run()
 
@@ -179,7 +181,9 @@ class _Evaluator:
             raise BicepError(f"{where}: a module has no {', '.join(sorted(surplus))}")
         inner = evaluate(self._path.parent / resource.what, values.get("params", {}))
         self._result.resources += inner.resources
-        return _Handle({"outputs": _Handle(inner.outputs, f"{resource.name}.outputs"), "name": values["name"]}, "module")
+        return _Handle(
+            {"outputs": _Handle(inner.outputs, f"{resource.name}.outputs"), "name": values["name"]}, "module"
+        )
 
     def _resource(
         self, resource: Resource, values: dict[str, Any], body: Object, parent: Deployed | None, where: str
@@ -278,7 +282,11 @@ class _Evaluator:
             return json.loads(text) if name == "loadJsonContent" else text
         if name in ("uniqueString", "guid"):
             digest = hashlib.sha256("|".join(map(str, values)).encode()).hexdigest()
-            return digest[:13] if name == "uniqueString" else f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
+            return (
+                digest[:13]
+                if name == "uniqueString"
+                else f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
+            )
         if name == "subscriptionResourceId":
             return resource_id(values[0], "/".join(map(str, values[1:])))
         if name == "empty":

@@ -269,7 +269,7 @@ class _Parser:
             entries.append((key, self._loop_or_expression()))
 
     def _items(self, end: str) -> tuple[Node, ...]:
-        items = []
+        items: list[Node] = []
         while True:
             self._lines(commas=True)
             if self._take(end):
