@@ -28,7 +28,7 @@ def deploy(
     only_check: Annotated[bool, typer.Option("--check", help="Change nothing; look first.")] = False,
     cores: Annotated[int, typer.Option(help="Cores of one node's VM size, for the quota check.", min=1)] = 2,
 ) -> None:
-    only_check: Annotated[bool, typer.Option("--check", help="Change nothing: look first.")] = (False,)
+    """Provision and deploy the chosen azd environment (`azd up`), or check first what that needs and would change."""
     if context.invoked_subcommand is not None:
         return
     if not (ROOT / "infra" / "main.bicep").exists():
