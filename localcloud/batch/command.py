@@ -17,11 +17,15 @@ from pathlib import Path
 from aiohttp import web
 
 from localcloud.batch.clock import Clock
-from localcloud.batch.core import Account, NodeTimes, Quotas
+from localcloud.batch.core import Account, NodeTimes, Quotas, Refused
+from localcloud.batch.routes.admin import order
 from localcloud.batch.routes.application import Front
 from localcloud.batch.runner.runner import Site
 from localcloud.batch.runner.transfers import Transfers
 from localcloud.batch.service import Service
+from localcloud.batch.store.restore import remembered_time, restore
+from localcloud.batch.store.sqlite import SqliteStore, StoreError
+from localcloud.batch.wire.reader import Reader
 
 AZURITE_ACCOUNT = "devstoreaccount1"
 # Azurite's well-known key: published by Microsoft, secret to nobody.
@@ -69,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--storage-key", action="append", default=[], metavar="ACCOUNT=BASE64", help="storage keys besides Azurite's"
     )
     parser.add_argument("--auto-storage", metavar="URL", help="blob endpoint of the auto-storage account")
+    parser.add_argument(
+        "--misbehave",
+        action="append",
+        default=[],
+        metavar="KIND=JSON",
+        help="ordered misbehaviour from the start, as POST /_local/KIND would (first account; see docs/local-batch.md)",
+    )
     parser.add_argument("--grace", type=float, default=5.0, help="seconds between SIGTERM and SIGKILL (default 5)")
 
 
@@ -87,6 +98,7 @@ class Settings:
     storage_keys: dict[str, str]
     auto_storage: str | None
     grace: float
+    misbehaviour: tuple[tuple[str, str], ...]
 
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
@@ -115,6 +127,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         storage_keys={AZURITE_ACCOUNT: AZURITE_KEY, **dict(_pair("--storage-key", t) for t in arguments.storage_key)},
         auto_storage=arguments.auto_storage,
         grace=arguments.grace,
+        misbehaviour=tuple(_pair("--misbehave", text) for text in arguments.misbehave),
     )
 
 
@@ -173,11 +186,20 @@ async def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code."""
     try:
         settings = read_settings(arguments)
-    except ValueError as error:
+        return await _serve(settings)
+    except (ValueError, StoreError) as error:
         _LOG.error("%s", error)
         return 2
+    except Refused as refused:
+        _LOG.error("--misbehave: %s %s", refused.code, refused.values)
+        return 2
+
+
+async def _serve(settings: Settings) -> int:
     async with running(settings) as (endpoint, services):
         service = next(iter(services.values()))
+        for kind, text in settings.misbehaviour:
+            order(service, kind, Reader(json.loads(text)))
         _write_endpoint(settings.data / ENDPOINT_FILE, endpoint, services)
         print(f"ready {endpoint} account={service.name}", flush=True)  # noqa: T201 - the line that starters wait for
         await _until_signalled()
@@ -215,7 +237,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, dict[str, Serv
         await runner.setup()
         await web.SockSite(runner, listener).start()
         for service in services.values():
-            service.pump()
+            service.start()
         yield endpoint, services
     finally:
         await runner.cleanup()
@@ -225,18 +247,22 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, dict[str, Serv
 
 
 def _service(settings: Settings, name: str, key: str, endpoint: str, transfers: Transfers) -> Service:
-    clock = Clock(speed=settings.speed)
+    """One account, as its directory remembers it; empty at first use."""
+    directory = settings.data / name
+    store = SqliteStore(directory / "state.db")
+    clock = Clock(speed=settings.speed, start=remembered_time(store))
     account = Account(
-        name=name, now=clock.now(), seed=settings.seed, nodes=settings.nodes, quotas=settings.quotas, tracked=True
+        name=name,
+        now=clock.now(),
+        seed=settings.seed,
+        nodes=settings.nodes,
+        quotas=settings.quotas,
+        watch_samples=store.sampled,
+        tracked=True,
     )
-    site = Site(
-        account=name,
-        endpoint=endpoint,
-        directory=settings.data / name,
-        image=settings.image,
-        grace=settings.grace,
-    )
-    return Service(account, key=key, clock=clock, site=site, transfers=transfers, store=None)
+    restore(account, store)
+    site = Site(account=name, endpoint=endpoint, directory=directory, image=settings.image, grace=settings.grace)
+    return Service(account, key=key, clock=clock, site=site, transfers=transfers, store=store)
 
 
 async def _until_signalled() -> None:

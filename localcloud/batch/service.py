@@ -45,6 +45,12 @@ class Service:
     def name(self) -> str:
         return self.account.name
 
+    def start(self) -> None:
+        """Begin to work, on the running event loop."""
+        nodes = ((node.pool.id, node.id) for pool in self.account.pools.values() for node in pool.nodes.values())
+        self.runner.sweep(nodes)
+        self.pump()
+
     @contextlib.contextmanager
     def operation(self) -> Iterator[Account]:
         """Do something to the account now. When the block is left, what it caused is under way and remembered."""

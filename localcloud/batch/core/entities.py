@@ -284,6 +284,7 @@ class Task:
     expires_at: float | None = None
     files_gone: bool = False
     satisfies: bool | None = None
+    ending: Failure | None = None  # its end was asked for and acknowledged; its process may still be going
 
     @property
     def id(self) -> str:

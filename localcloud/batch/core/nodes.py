@@ -164,7 +164,7 @@ class Nodes:
             self._quiet(node)
             return
         execution.exit_code = end.code
-        execution.failure = end.failure or _exit_failure(end)
+        execution.failure = end.failure or exit_failure(end)
         limit = spec.command.max_retries or 0
         if execution.failure is not None and (limit < 0 or execution.retries < limit):
             execution.retries += 1
@@ -329,13 +329,14 @@ class Nodes:
         node.phase_at = self._world.now + self._world.model.starting_seconds(self._world.rng)
         self.arm(node)
 
-    def lost_contact(self, node: Node) -> None:
-        """All its processes are gone, as after a crash of the machine: it boots again and its tasks run
-        again."""
-        for run in tuple(node.runs.values()):
-            run.stop = StopReason(requeue=True)
-        if node.state in (NodeState.IDLE, NodeState.RUNNING, NodeState.OFFLINE, NodeState.WAITING_FOR_START_TASK):
-            node.pending = node.pending or "reboot"
+    def recover(self, node: Node) -> None:
+        """After a restart, with no process left: go on with what was planned."""
+        self._world.dispatcher.index(node)
+        if node.state is NodeState.STARTING and node.phase_at is None:
+            node.phase_at = self._world.now
+        self.arm(node)
+        if node.state is not NodeState.PREEMPTED:
+            self._quiet(node)
 
     def disable_scheduling(self, node: Node, option: Deallocation) -> None:
         if not node.scheduling:
@@ -415,10 +416,6 @@ _PLANNED_FAILURE = Failure(
     message="The task exited with an exit code representing a failure",
     details=(("Message", "The start task was made to fail on request"),),
 )
-
-
-def _exit_failure(end: Exit) -> Failure | None:
-    return exit_failure(end)
 
 
 def exit_failure(end: Exit) -> Failure | None:

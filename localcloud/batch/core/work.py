@@ -93,9 +93,9 @@ class Work:
         """End a run. A second reason replaces the first only where the first would have run it again."""
         if run.stop is not None:
             if run.stop.requeue and not reason.requeue:
-                run.stop = reason
+                self._intend(run, reason)
             return
-        run.stop = reason
+        self._intend(run, reason)
         if run.deadline is not None:
             run.deadline.cancel()
             run.deadline = None
@@ -105,6 +105,12 @@ class Work:
             self._world.runs.pop(run.id, None)
             self._leave_waiting(run)
             self.finished(run, Exit(code=None))
+
+    def _intend(self, run: Run, reason: StopReason) -> None:
+        run.stop = reason
+        if run.task is not None and not reason.requeue:
+            run.task.ending = reason.failure
+            self._world.save(run.task)
 
     @staticmethod
     def _leave_waiting(run: Run) -> None:
@@ -181,6 +187,7 @@ class Work:
     def complete(self, task: Task, failure: Failure | None, *, stage: str) -> None:
         """The task is over. Its exit conditions say what that means for other tasks and for the job."""
         world, job = self._world, task.job
+        task.ending = None
         task.execution.ended_at = world.now
         task.execution.failure = failure
         world.dispatcher.withdraw(task)
@@ -361,6 +368,7 @@ class Work:
             if pool is not None:
                 pool.succeeded_tasks += task.execution.succeeded
                 pool.failed_tasks += not task.execution.succeeded
+                self._world.save(pool)
         self._world.revise(task)
 
     @staticmethod

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from localcloud.batch.core.errors import Refused
 from localcloud.batch.faults import FaultyAnswer
+from localcloud.batch.routes.admin import ADMIN_PREFIX, administer
 from localcloud.batch.routes.call import Call, NotModified
 from localcloud.batch.routes.table import find_route
 from localcloud.batch.service import Service
@@ -57,6 +58,8 @@ class Front:
 
     async def _answer(self, request: web.Request, request_id: str) -> web.Response:
         url = urlsplit(request.raw_path)
+        if url.path.startswith(ADMIN_PREFIX):
+            return await administer(request, self._services)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         headers = {name.lower(): value for name, value in request.headers.items()}
         service = self._authenticated(request.method, url.path, query, headers)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -173,6 +173,13 @@ class Runner:
             task = asyncio.get_running_loop().create_task(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
             self._cleaning.add(task)
             task.add_done_callback(self._cleaning.discard)
+
+    def sweep(self, known: Iterable[tuple[str, str]]) -> None:
+        """Remove what nodes left that are not there any more. `known`: (pool id, node id)."""
+        there = {self.node_root(pool_id, node_id) for pool_id, node_id in known}
+        for root in (self._site.directory / "nodes").glob("*/*"):
+            if root not in there:
+                self._clean(root)
 
     async def close(self) -> None:
         """End everything that runs."""

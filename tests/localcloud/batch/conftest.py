@@ -59,6 +59,7 @@ def start_service(data: Path, *options: str) -> LocalBatch:
     line = process.stdout.readline()
     if not line.startswith("ready "):
         process.wait(timeout=10)
+        process.stdout.close()
         raise RuntimeError(f"the service did not start: {line!r}")
     document = json.loads((data / "batch-endpoint.json").read_text())
     return LocalBatch(process, document["endpoint"], document["account"], document["key"], data)

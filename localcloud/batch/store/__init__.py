@@ -1,0 +1,1 @@
+"""Remembers accounts across restarts."""
