@@ -6,11 +6,14 @@ events exactly once, whichever of the two processes dies in between.
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,17 @@ def _complete_lines(segment: Path, offset: int, limit: int) -> tuple[list[bytes]
 
 
 def _parse_all(lines: list[bytes]) -> list[BlobWrite]:
-    return [write for line in lines if (write := _parse(json.loads(line))) is not None]
+    writes: list[BlobWrite] = []
+    for line in lines:
+        try:
+            write = _parse(json.loads(line))
+        except (ValueError, KeyError) as error:
+            # A full disk can tear a line. The application's sweep finds the image that it was about.
+            _log.warning("a write notice cannot be read (%r): %.200r", error, line)
+            continue
+        if write is not None:
+            writes.append(write)
+    return writes
 
 
 def _parse(line: dict[str, Any]) -> BlobWrite | None:

@@ -122,13 +122,12 @@ class EventService:
             for delivery in self._deliveries:
                 running.create_task(delivery.run())
 
-    async def validated(self, *, timeout_seconds: float) -> bool:
-        """Wait until every endpoint has passed the handshake; False when one has not in time."""
+    async def not_validated(self, *, timeout_seconds: float) -> list[str]:
+        """Wait until every endpoint has passed the handshake; the subscriptions whose endpoint has not in time."""
         waiting = [delivery.validated.wait() for delivery in self._deliveries]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*waiting), timeout_seconds)
-            return True
-        return False
+        return [delivery.subscription.name for delivery in self._deliveries if not delivery.validated.is_set()]
 
     def hasten(self) -> None:
         """An endpoint or the storage came back: what waits for another attempt is tried now."""

@@ -14,7 +14,7 @@ from localcloud.azurite.account import connection_string, endpoint
 from localcloud.azurite.blobs import Blobs, StorageAwayError
 from localcloud.azurite.server import azurite, find_azurite, find_node
 from localcloud.child import ChildSpec
-from localcloud.errors import ChildExitedError, StartError
+from localcloud.errors import ChildExitedError, ServiceFailedError, StartError
 from localcloud.eventgrid.service import EventService
 from localcloud.functions.keys import Keys, load_keys
 from localcloud.up.batchchild import BatchEndpoint, batch_child, read_batch_endpoint
@@ -24,6 +24,7 @@ from localcloud.up.deployment import Deployment, fill
 from localcloud.up.hostchild import find_func, host_child
 from localcloud.up.keeper import Keeper
 
+_HANDSHAKE_SECONDS = 10.0
 _HOST_GRACE_SECONDS = 8.0
 _BATCH_GRACE_SECONDS = 8.0
 _AZURITE_GRACE_SECONDS = 10.0
@@ -58,6 +59,7 @@ class LocalCloud:
         self.values: dict[str, str] = {}
         self.keys: Keys = load_keys(data.keys)
         self.batch: BatchEndpoint | None = None
+        self.on_restart: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Start everything; returns when all is ready. Raises StartError, with nothing left running."""
@@ -83,15 +85,19 @@ class LocalCloud:
             log=data.log("azurite"),
             port=blob_port,
         )
-        async with asyncio.TaskGroup() as starting:
-            starting.create_task(self._start_storage(storage))
-            if self._deployment.batch:
-                starting.create_task(self._start_batch())
+        services = [self._start_storage(storage), *([self._start_batch()] if self._deployment.batch else [])]
+        for result in await asyncio.gather(*services, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
         await self._start_events()
         await self._start_host(functions_port)
         if self._events is not None:
             self._watch(self._events.run(), name="events")
-            await self._events.validated(timeout_seconds=30.0)
+            silent = await self._events.not_validated(timeout_seconds=_HANDSHAKE_SECONDS)
+            if silent:
+                self._console.say(
+                    f"no handshake yet with {', '.join(silent)}: its events wait; see {self._data.logs}/functions.log"
+                )
 
     def _name_places(self, blob_port: int, functions_port: int) -> None:
         blob = endpoint(blob_port)
@@ -191,18 +197,20 @@ class LocalCloud:
 
     def _remember(self) -> None:
         self._data.remember_processes(self.pids())
+        self.on_restart()
 
     def pids(self) -> dict[str, int]:
         """The process of each child."""
         return {keeper.spec.name: keeper.pid for keeper in self._keepers}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Return when `stop` is set. Raises what a watcher raised: that is a defect of ours, not of a child."""
+        """Return when `stop` is set. Raises ServiceFailedError when what runs in this process fails instead."""
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([stopped, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         for task in done - {stopped}:
-            task.result()
+            if (error := task.exception()) is not None:
+                raise ServiceFailedError(f"{task.get_name()} failed: {_innermost(error)!r}") from error
 
     async def stop(self) -> None:
         """Host first (no new work), then Batch, then the events, storage last so that it saves what it has."""
@@ -226,6 +234,12 @@ class LocalCloud:
         for keeper in self._keepers:
             if keeper.spec.name == name:
                 await keeper.stop(grace_seconds=grace_seconds)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _topic_key(keys: Keys, topic: str) -> str:

@@ -5,11 +5,12 @@ import asyncio
 import json
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import aiohttp
 
-from localcloud.errors import StartError
+from localcloud.errors import ServiceFailedError, StartError
 from localcloud.up.cloud import LocalCloud, UpOptions
 from localcloud.up.console import Console
 from localcloud.up.datadir import DataDir
@@ -75,6 +76,10 @@ async def run(arguments: argparse.Namespace) -> int:
         )
     except StartError as error:
         return _refuse(error)
+    except ServiceFailedError as error:
+        sys.stderr.write(f"localcloud: {error}\n")
+        traceback.print_exception(error.__cause__, file=sys.stderr)
+        return 1
     finally:
         data.close()
 
@@ -99,13 +104,15 @@ async def _run(options: UpOptions, data: DataDir, console: Console) -> int:
             await asyncio.gather(started, return_exceptions=True)
             return 0
         await started
-        data.write_endpoints(_endpoints(cloud, deployment))
+        cloud.on_restart = lambda: data.write_endpoints(_endpoints(cloud, deployment))
+        cloud.on_restart()
         await _greet(cloud, deployment, console)
         await cloud.run(stop)
+        return 0
     finally:
         await cloud.stop()
-        console.say("stopped; the next start goes on from here")
-    return 0
+        if stop.is_set():
+            console.say("stopped; the next start goes on from here")
 
 
 def _stop_on_signals(console: Console) -> asyncio.Event:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,12 +86,11 @@ class DataDir:
         known = {name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items() if psutil.pid_exists(pid)}
         self._processes.write_text(json.dumps(known) + "\n", encoding="utf-8")
 
-    def end_last_run(self) -> None:
+    def end_last_run(self, *, wait_seconds: float = _LAST_RUN_SECONDS) -> None:
         """Wait for the children of an `up` that was killed; end those that do not end by themselves."""
         self.remove_endpoints()
         left = [process for entry in _read_object(self._processes).values() if (process := _same_process(entry))]
-        deadline = time.monotonic() + _LAST_RUN_SECONDS
-        _, alive = psutil.wait_procs(left, timeout=max(deadline - time.monotonic(), 0))
+        _, alive = psutil.wait_procs(left, timeout=wait_seconds)
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=5)

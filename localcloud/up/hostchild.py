@@ -42,6 +42,7 @@ def host_child(
         bin_folder = str(Path(sys.executable).parent)
         environment["PATH"] = bin_folder + os.pathsep + environment.get("PATH", "")
         environment["VIRTUAL_ENV"] = sys.prefix
+        environment.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
         return ChildSpec(
             name="functions",
             command=[func, "start", "--port", str(port)],
