@@ -23,19 +23,24 @@ class BatchEndpoint:
     key: str = field(repr=False)
 
 
-def batch_child(*, data: Path, port: int, log: Path, node_environment: Mapping[str, str], speed: float) -> ChildSpec:
-    """The child that serves Batch on `port` from `data`; its nodes' tasks start from `node_environment`."""
+def batch_child(
+    *, data: Path, port: int, storage: str, log: Path, node_environment: Mapping[str, str], speed: float
+) -> ChildSpec:
+    """The child that serves Batch on `port` from `data`; its nodes' tasks start from `node_environment`.
+
+    `storage` is the blob endpoint of the account's auto-storage.
+    """
     package_root = str(Path(__file__).parents[2])
-    environment = {**os.environ, **node_environment}
-    paths = [package_root, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    node_options = [option for pair in node_environment.items() for option in ("--node-env", "=".join(pair))]
     return ChildSpec(
         name="batch",
         command=[
             *(sys.executable, "-m", "localcloud", "--leashed", "batch"),
             *("--port", str(port), "--data", str(data), "--speed", f"{speed:g}"),
+            *("--auto-storage", storage, *node_options),
         ],
-        environment=environment,
+        environment={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         folder=data,
         log=log,
         ready=_READY,

@@ -126,6 +126,7 @@ class LocalCloud:
         spec = batch_child(
             data=self._data.batch,
             port=port,
+            storage=self.values["blob"],
             log=self._data.log("batch"),
             node_environment=fill(self._deployment.node_env, self.values, where="node_env"),
             speed=self._options.speed,

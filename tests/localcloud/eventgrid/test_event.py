@@ -157,7 +157,7 @@ def _decide(answer: Answer, attempts: int, *, age: timedelta = timedelta(0)) -> 
         max_attempts=30,
         age=age,
         time_to_live=timedelta(days=1),
-        random=Random(1),  # noqa: S311 - the same each time
+        random=Random(1),
     )
 
 
