@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,16 @@ class LocalCloud:
         }
 
     async def _start_storage(self, spec: ChildSpec) -> None:
-        await self._keep(spec, came_back=self._wake_events)
-        self._blobs = Blobs(self.values["connection_string"])
-        for container in self._deployment.containers:
-            await self._blobs.make_container(container)
+        self._blobs = blobs = Blobs(self.values["connection_string"])
+
+        async def make_containers() -> None:
+            for container in self._deployment.containers:
+                await blobs.make_container(container)
+            self._wake_events()
+
+        # Again after a restart: an Azurite that was killed forgets what it did in its last seconds.
+        await self._keep(spec, came_back=make_containers)
+        await make_containers()
 
     async def _start_batch(self) -> None:
         port = self._data.port("batch", self._options.batch_port, option="--batch-port")
@@ -131,7 +137,7 @@ class LocalCloud:
             node_environment=fill(self._deployment.node_env, self.values, where="node_env"),
             speed=self._options.speed,
         )
-        await self._keep(spec, came_back=lambda: None)
+        await self._keep(spec, came_back=_nothing)
         self.batch = read_batch_endpoint(self._data.batch)
         self.values |= {
             "batch": self.batch.url,
@@ -180,9 +186,13 @@ class LocalCloud:
             settings=fill(self._deployment.settings, self.values, where="settings"),
             speed=self._options.speed,
         )
-        await self._keep(spec, came_back=self._wake_events)
 
-    async def _keep(self, spec: ChildSpec, *, came_back: Callable[[], None]) -> None:
+        async def came_back() -> None:
+            self._wake_events()
+
+        await self._keep(spec, came_back=came_back)
+
+    async def _keep(self, spec: ChildSpec, *, came_back: Callable[[], Awaitable[None]]) -> None:
         keeper = Keeper(spec, console=self._console, came_back=came_back, started=self._remember)
         await keeper.start()
         self._keepers.append(keeper)
@@ -235,6 +245,10 @@ class LocalCloud:
         for keeper in self._keepers:
             if keeper.spec.name == name:
                 await keeper.stop(grace_seconds=grace_seconds)
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -1,7 +1,7 @@
 """Keeps one child alive: starts it again when it dies, ever more slowly when it keeps dying."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from localcloud.child import Child, ChildSpec
 from localcloud.errors import ChildExitedError
@@ -16,7 +16,12 @@ class Keeper:
     """One supervised child. `came_back` is called after each restart."""
 
     def __init__(
-        self, spec: ChildSpec, *, console: Console, came_back: Callable[[], None], started: Callable[[], None]
+        self,
+        spec: ChildSpec,
+        *,
+        console: Console,
+        came_back: Callable[[], Awaitable[None]],
+        started: Callable[[], None],
     ) -> None:
         self.spec = spec
         self._child = Child(spec)
@@ -61,7 +66,10 @@ class Keeper:
                 continue
             self._started()
             self._console.say(f"{self.spec.name} runs again")
-            self._came_back()
+            try:
+                await self._came_back()
+            except OSError as error:
+                self._console.say(f"{self.spec.name} runs, but does not answer as it should: {error}")
 
     async def stop(self, *, grace_seconds: float) -> None:
         """SIGTERM, then SIGKILL; no restart after it."""

@@ -53,7 +53,8 @@ class Up:
 
     def left(self) -> list[psutil.Process]:
         """Of the processes noted last, those that do not end within seconds."""
-        return psutil.wait_procs(self.family, timeout=20)[1]
+        alive: list[psutil.Process] = psutil.wait_procs(self.family, timeout=20)[1]
+        return alive
 
 
 Start = Callable[..., Up]
@@ -78,7 +79,7 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
         up = Up(process=process, data=data, output=output, family=[])
         started.append(up)
         if wait:
-            wait_for(lambda: process.poll() is not None or (data / "endpoints.json").exists(), what="up is ready")
+            wait_for(lambda: process.poll() is not None or "Ctrl-C" in output.read_text(), what="up is ready")
             assert process.poll() is None, output.read_text()
         return up
 
