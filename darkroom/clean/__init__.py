@@ -1,0 +1,1 @@
+"""`darkroom clean`: remove what is no longer wanted, after saying what that is."""

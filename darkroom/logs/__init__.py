@@ -1,0 +1,1 @@
+"""`darkroom logs`: what a task printed."""

@@ -1,0 +1,1 @@
+"""`darkroom pool`: the pool, and the hand on it."""

@@ -1,0 +1,1 @@
+"""`darkroom quarantine`: images that cannot be converted."""

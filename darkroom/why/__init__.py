@@ -1,0 +1,1 @@
+"""`darkroom why`: where an image is, and why nothing happens."""

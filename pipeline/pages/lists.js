@@ -1,0 +1,104 @@
+// What the page shows, from the app's document. Every text goes through element(), as text.
+import { getPicture } from "./client.js";
+import { ago, bytes, element, fill, number, rows, span } from "./element.js";
+
+const at = (id) => document.getElementById(id);
+
+function tile(name, value, note, tone) {
+  return element("div", { "data-tone": tone }, element("dt", {}, name),
+    element("dd", {}, value, note ? element("small", {}, note) : null));
+}
+
+function states(counts) {
+  const shown = Object.entries(counts).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${state}`);
+  return shown.join(", ") || "none";
+}
+
+export function showNow(told) {
+  const counts = told.counts;
+  const nodes = Object.values(counts.nodes).reduce((sum, count) => sum + count, 0);
+  const pending = (counts.tasks.active || 0) + (counts.tasks.running || 0);
+  fill(at("tiles"), [
+    tile("Waiting", number(counts.waiting), counts.oldest_waiting_seconds ? `oldest ${span(counts.oldest_waiting_seconds)}` : ""),
+    tile("In manifests", number(counts.open_images), `${number(counts.open_manifests)} open`),
+    tile("PNGs made", number(counts.converted), `${number(told.rates.converted_per_minute)} a minute now`, "good"),
+    tile("Quarantine", number(counts.quarantined), "", counts.quarantined ? "warn" : ""),
+    tile("Nodes", number(nodes), states(counts.nodes)),
+    tile("Tasks pending", number(pending), states(counts.tasks)),
+  ]);
+  at("troubles").hidden = told.troubles.length === 0;
+  rows(at("trouble-list"), told.troubles, (trouble) => `${trouble.code} ${trouble.what}`, (trouble) =>
+    element("li", {}, element("strong", {}, trouble.what), " ", trouble.advice || ""));
+}
+
+export function showManifests(told, openLog) {
+  at("manifests-none").hidden = told.manifests.length > 0;
+  rows(at("manifest-rows"), told.manifests, (one) => one.id, (one) => element("tr", {},
+    element("td", { class: "name" }, one.id),
+    element("td", {}, one.state),
+    element("td", {}, element("progress", { max: Math.max(1, one.images), value: one.done || 0, "aria-label": `Images done of ${one.id}` }),
+      ` ${number(one.done)} of ${number(one.images)}`),
+    element("td", {}, ago(one.since)),
+    element("td", {}, one.submitted
+      ? element("button", { type: "button", "data-role": "log", "aria-label": `Log of ${one.id}`, onclick: () => openLog(one.id) }, "Log") : "–")));
+  if (told.manifests_left > 0) {
+    at("manifest-rows").append(element("tr", { "data-key": "more" }, element("td", { colspan: 5 }, `and ${number(told.manifests_left)} more`)));
+  }
+}
+
+export function showStages(told) {
+  rows(at("stage-rows"), told.stages, (one) => one.stage, (one) => element("tr", {},
+    element("td", {}, one.stage),
+    element("td", {}, ago(one.finished)),
+    element("td", { class: one.ok ? "ok" : "failed" }, one.ok ? "fine" : one.error || "failed")));
+  fill(at("pool"), Object.entries(told.pool).flatMap(([name, value]) => [
+    element("dt", {}, name), element("dd", {}, value === "" || value === null ? "–" : String(value))]));
+}
+
+const pictures = new Map();
+
+function picture(one) {
+  const frame = element("div", { class: "frame" }, one.too_large ? `${bytes(one.bytes)}: too large to show` : "…");
+  if (one.too_large) return frame;
+  const key = `${one.png} ${one.at}`;
+  if (!pictures.has(key)) {
+    const query = new URLSearchParams({ name: one.png });
+    pictures.set(key, getPicture(`/api/dashboard/png?${query}`).catch(() => null));
+  }
+  pictures.get(key).then((address) => {
+    if (address) frame.replaceWith(element("img", { src: address, alt: "", width: "160", height: "112" }));
+    else frame.textContent = "not to be had";
+  });
+  return frame;
+}
+
+export function showRecent(told) {
+  at("recent-none").hidden = told.recent.length > 0;
+  const wanted = new Set(told.recent.map((one) => `${one.png} ${one.at}`));
+  for (const [key, loading] of pictures) {
+    if (!wanted.has(key)) {
+      pictures.delete(key);
+      loading.then((address) => address && URL.revokeObjectURL(address));
+    }
+  }
+  rows(at("recent"), told.recent, (one) => `${one.png} ${one.at}`, (one) => element("li", {},
+    element("figure", {}, picture(one), element("figcaption", {}, one.png))));
+}
+
+export function showQuarantine(told, chosen, replay, changed) {
+  at("quarantine-none").hidden = told.shown.length > 0;
+  at("quarantine-more").hidden = !told.next;
+  rows(at("quarantine-rows"), told.shown, (one) => one.name, (one) => {
+    const box = element("input", { type: "checkbox", "data-role": "choose", "aria-label": `Choose ${one.name}`, checked: chosen.has(one.name) });
+    box.addEventListener("change", () => {
+      if (box.checked) chosen.add(one.name); else chosen.delete(one.name);
+      changed();
+    });
+    return element("tr", {},
+      element("td", {}, box),
+      element("td", { class: "name" }, one.name),
+      element("td", {}, one.reason, one.detail ? element("small", {}, one.detail) : null),
+      element("td", {}, ago(one.when)),
+      element("td", {}, element("button", { type: "button", "data-role": "replay", "aria-label": `Replay ${one.name}`, onclick: () => replay([one.name]) }, "Replay")));
+  });
+}
