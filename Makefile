@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 IMAGES ?= 200
 
-.PHONY: help setup up demo test check lint types lock bench clean
+.PHONY: help setup up demo test check lint types lock bench chaos clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,6 +42,10 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test ## lint, types, tests: what CI runs
+
+chaos: IMAGES = 60
+chaos: setup ## rounds of kills and faults on real processes, then an audit [SEED=n] [ROUNDS=1] [IMAGES=60]
+	@exec $(BIN)/python -m tests.chaos --images $(IMAGES) --rounds $(or $(ROUNDS),1) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## measure the worker against its peers
 	$(BIN)/python -m benchmarks
