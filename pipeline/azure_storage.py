@@ -52,9 +52,7 @@ class AzureContainer:
     async def create_append(self, name: str) -> None:
         with self._errors("create", name):
             # Without the condition an existing append blob would be emptied without a word.
-            await self._client.get_blob_client(name).create_append_blob(
-                etag="*", match_condition=MatchConditions.IfMissing
-            )
+            await self._client.get_blob_client(name).create_append_blob(match_condition=MatchConditions.IfMissing)
 
     async def append(self, name: str, data: bytes) -> None:
         with self._errors("append to", name):

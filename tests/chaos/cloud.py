@@ -137,7 +137,8 @@ class Cloud:
     def _batch(self) -> Program:
         command = [sys.executable, "-m", "localcloud", "batch", "--port", str(self._ports["batch"])]
         command += ["--data", str(self.folder / "batch"), "--account", BATCH_ACCOUNT, "--key", BATCH_KEY]
-        return self._program("batch", [*command, "--speed", f"{self._speed:g}"], r"(http://127\.0\.0\.1:\d+)", {})
+        command += ["--speed", f"{self._speed:g}", "--node-env", f"PYTHONPATH={ROOT}"]
+        return self._program("batch", command, r"(?:^|\n)ready (http://\S+)", {})
 
     def _host(self) -> Program:
         command = [sys.executable, "-m", "localcloud.functions", "--app-root", str(ROOT)]

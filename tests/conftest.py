@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_MAIN = Path(__file__).resolve().parents[2] / "node_modules/azurite/dist/src/blob/main.js"
+_MAIN = Path(__file__).resolve().parents[1] / "node_modules/azurite/dist/src/blob/main.js"
 
 
 @pytest.fixture(scope="session")
