@@ -176,6 +176,13 @@ def read_app_settings(environ: Mapping[str, str]) -> AppSettings:
     return settings
 
 
+def read_storage_settings(environ: Mapping[str, str]) -> StorageSettings:
+    """The storage settings alone. Raises SettingsError, naming the keys, when they cannot work together."""
+    settings = read(StorageSettings, environ)
+    _check_storage(settings)
+    return settings
+
+
 def blob_endpoint(storage: StorageSettings) -> str:
     """The account's blob URL, from whichever of the two settings gives it."""
     if storage.account_url:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from shared.naming import Naming
 from shared.settings import names, setting
 
 
@@ -21,6 +22,13 @@ class Metadata(StrEnum):
 
     KEEP = "keep"
     STRIP = "strip"
+
+
+class Log(StrEnum):
+    """The form of the worker's log."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +71,49 @@ class RunSettings:
         unit="pixels",
         at_least=1,
     )
-    log: str = setting("WORKER_LOG", "text", "text or json: a line an image on standard output.")
+    bytes_in_flight: int = setting(
+        "WORKER_BYTES_IN_FLIGHT",
+        64_000_000,
+        "Source bytes fetched ahead at once; one larger file still goes, alone.",
+        unit="bytes",
+        at_least=1,
+    )
+    grace: float = setting(
+        "WORKER_GRACE",
+        15.0,
+        "After SIGTERM, what is running may finish for this long.",
+        unit="seconds",
+        at_least=0,
+        at_most=600,
+    )
+    log: Log = setting("WORKER_LOG", Log.TEXT, "How a line an image is written on standard output.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Who the worker is on Azure."""
+
+    client_id: str = setting(
+        "WORKER_IDENTITY_CLIENT_ID", "", "Client id of the pool's user-assigned identity; empty: the node's only one."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHandSettings:
+    """What a manifest would say, for runs without one (`python -m worker --prefix`)."""
+
+    naming: Naming = setting("NAMING", Naming.REPLACE, "a.jpg becomes a.png (replace) or a.jpg.png (append).")
 
 
 GROUPS = (ConversionSettings, RunSettings)
 
 MANIFEST = "DARKROOM_MANIFEST"
 """Environment variable of a task: the manifest's blob name in the manifests container, `sealed/<id>.json`."""
+
+
+def environ_of(settings: ConversionSettings) -> dict[str, str]:
+    """The environment that reads back as `settings`, for a process that is started with them."""
+    return {item.metadata["setting"].name: str(getattr(settings, item.name)) for item in fields(settings)}
 
 
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:

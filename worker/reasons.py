@@ -72,3 +72,11 @@ class RejectedError(PermanentError):
         self.reason = reason
         self.detail = SENTENCES[reason].format(**facts)
         super().__init__(self.detail)
+
+    @classmethod
+    def told(cls, reason: Reason, detail: str) -> RejectedError:
+        """A rejection that another process worded."""
+        error = cls.__new__(cls)
+        error.reason, error.detail = reason, detail
+        error.args = (detail,)
+        return error
