@@ -99,7 +99,8 @@ class Run:
         async def lane() -> None:
             nonlocal done
             while queue and not self._stop.asked.is_set():
-                done += await self._one(queue.pop())
+                finished = await self._one(queue.pop())
+                done += finished  # after the wait: the other lanes count meanwhile
 
         with notices(self._stop.asked):
             async with self._ledger.keep() if self._ledger else _nothing():
