@@ -13,12 +13,12 @@ from localcloud.batch.autoscale import (
     Evaluation,
     Formula,
     FormulaError,
-    SampleStore,
     compile_formula,
     failed_evaluation,
 )
 from localcloud.batch.core.entities import AutoscaleRun, Pool
 from localcloud.batch.core.errors import Refused, invalid_property
+from localcloud.batch.core.history import History
 from localcloud.batch.core.specs import AUTOSCALE_CEILING, AUTOSCALE_FLOOR
 from localcloud.batch.core.states import USABLE, AllocationState, Deallocation, JobState, NodeState
 from localcloud.batch.core.world import World
@@ -61,7 +61,7 @@ class Autoscaler:
 
     def start_sampling(self, pool: Pool) -> None:
         if pool.samples is None:
-            pool.samples = SampleStore()
+            pool.samples = History()
         self._sample(pool)
 
     def _sample(self, pool: Pool) -> None:
@@ -195,7 +195,7 @@ class Autoscaler:
         except FormulaError as error:
             return failed_evaluation(error, current)
         now = datetime.fromtimestamp(self._world.now, UTC)
-        return formula.evaluate(now=now, samples=pool.samples or SampleStore(), current=current)
+        return formula.evaluate(now=now, samples=pool.samples or History(), current=current)
 
     def _describe(self, evaluation: Evaluation) -> AutoscaleRun:
         error = evaluation.error

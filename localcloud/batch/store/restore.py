@@ -2,9 +2,9 @@
 
 import json
 
-from localcloud.batch.autoscale import SampleStore
 from localcloud.batch.core import Account
 from localcloud.batch.core.entities import Job
+from localcloud.batch.core.history import History
 from localcloud.batch.store import records
 from localcloud.batch.store.sqlite import SqliteStore
 from localcloud.batch.wire.jobs import read_job, read_schedule
@@ -29,7 +29,7 @@ def restore(account: Account, store: SqliteStore) -> None:
     world.continue_from(revisions, runs)
     for _, document, status in store.rows("pool"):
         pool = records.read_pool_record(status, read_pool(Reader(document), pool_id=status["id"]))
-        pool.samples = SampleStore()
+        pool.samples = History()
         for at, row in store.samples(pool.id):
             pool.samples.record(at, row)
         world.pools[pool.id.lower()] = pool
