@@ -1,4 +1,4 @@
-"""`darkroom config`: shows every setting; `--check` says only whether they hold."""
+"""`darkroom config`: shows every setting; exit 3 when they do not hold."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ async def _ask(connection: Connection) -> tuple[BatchPool, dict[str, int]]:
 
 
 async def node_counts(connection: Connection) -> dict[str, int]:
-    """Nodes by state, dedicated and Spot together; states without a node are left out. One request."""
+    """Nodes by state (as nodes themselves name it, lower case), of both kinds; no state without a node. One request."""
     client = await connection.batch()
     pool_id = connection.settings.batch.pool_id
     totals: dict[str, int] = {}
@@ -92,5 +92,5 @@ async def node_counts(connection: Connection) -> dict[str, int]:
         for kind in (counts.dedicated, counts.low_priority):
             for state, count in (kind.as_dict() if kind else {}).items():
                 if state != "total" and count:
-                    totals[state] = totals.get(state, 0) + count
+                    totals[state.lower()] = totals.get(state.lower(), 0) + count
     return totals

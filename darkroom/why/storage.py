@@ -1,0 +1,90 @@
+"""Whether storage answers, has the containers, and lets the operator in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from darkroom.connection import Connection
+from darkroom.why.finding import Code, Finding, Weight
+from shared.app_settings import StorageSettings, blob_endpoint
+
+ROLES = {
+    "images": "Storage Blob Data Reader (to drop images: Contributor)",
+    "converted": "Storage Blob Data Reader (to clean: Contributor)",
+    "manifests": "Storage Blob Data Reader (to clean: Contributor)",
+    "outcomes": "Storage Blob Data Reader (to clean: Contributor)",
+    "quarantine": "Storage Blob Data Reader (to replay or drop: Contributor)",
+}
+"""What the operator needs on each container. docs/azure.md has the table of all identities."""
+
+
+def containers(storage: StorageSettings) -> dict[str, str]:
+    """The containers by what they are for."""
+    return {
+        "images": storage.images,
+        "converted": storage.converted,
+        "manifests": storage.manifests,
+        "outcomes": storage.outcomes,
+        "quarantine": storage.quarantine,
+    }
+
+
+async def probe_storage(connection: Connection) -> list[Finding]:
+    """One listing of one blob of each container; the first one tells whether anybody answers."""
+    named = containers(connection.settings.storage)
+    first, *rest = named.items()
+    finding = await _probe(connection, *first)
+    if finding is not None and finding.code is Code.STORAGE_AWAY:
+        return [finding]
+    others = await asyncio.gather(*(_probe(connection, purpose, name) for purpose, name in rest))
+    return [found for found in (finding, *others) if found is not None]
+
+
+async def _probe(connection: Connection, purpose: str, name: str) -> Finding | None:
+    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 (slow to load)
+
+    container = await connection.container(name)
+    try:
+        pages = container.list_blobs(results_per_page=1).by_page()
+        async for _ in pages:
+            break
+    except HttpResponseError as error:
+        return _answered(connection, purpose, name, error.status_code or 0, str(error).splitlines()[0])
+    except AzureError as error:
+        endpoint = blob_endpoint(connection.settings.storage)
+        return Finding(
+            code=Code.STORAGE_AWAY,
+            weight=Weight.BLOCKED,
+            what=f"Storage at {endpoint} does not answer.",
+            advice="On one machine: make up. On Azure: the network, the account's firewall, or a private endpoint.",
+            evidence=(str(error).splitlines()[0],),
+        )
+    return None
+
+
+def _answered(connection: Connection, purpose: str, name: str, status: int, said: str) -> Finding:
+    if status == 404:
+        return Finding(
+            code=Code.CONTAINER_MISSING,
+            weight=Weight.BLOCKED,
+            what=f"There is no container {name!r} ({purpose}).",
+            advice="The deployment makes containers; or set the profile's …_CONTAINER settings to those of the app.",
+            evidence=(said,),
+        )
+    if status in (401, 403):
+        return Finding(
+            code=Code.PERMISSION_DENIED,
+            weight=Weight.BLOCKED,
+            what=f"You may not read container {name!r} ({purpose}).",
+            advice=f"Role needed: {ROLES[purpose]}, scoped to the container. A new role takes minutes to hold."
+            if connection.settings.storage.account_url
+            else "The connection string's key is not the account's.",
+            evidence=(said,),
+        )
+    return Finding(
+        code=Code.STORAGE_AWAY,
+        weight=Weight.BLOCKED,
+        what=f"Storage answers {status} for container {name!r}.",
+        advice="Try again; then the account's health in the portal.",
+        evidence=(said,),
+    )
