@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from darkroom.images.command import TEST_PREFIX
+from darkroom.why.events import DEAD_LETTERS
 from shared.app_settings import StorageSettings
 
 
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine"
     ARCHIVES = "archives"
     JOBS = "jobs"
+    DEAD_LETTERS = "dead-letters"
     EVERYTHING = "everything"
 
 
@@ -36,6 +38,7 @@ ABOUT = {
     Kind.QUARANTINE: "quarantine documents; the next sweep tries their images again",
     Kind.ARCHIVES: "archived summaries, outcomes and journals",
     Kind.JOBS: "Batch jobs that are done, with their tasks' logs",
+    Kind.DEAD_LETTERS: "events that Event Grid gave up on; the sweep finds their images",
     Kind.EVERYTHING: "all that Darkroom wrote: PNGs, quarantine, open manifests, outcomes, jobs; not the images",
 }
 
@@ -55,6 +58,8 @@ def blobs_of(kind: Kind, storage: StorageSettings, *, prefix: str, before: datet
             return [of(storage.quarantine, prefix)]
         case Kind.ARCHIVES:
             return [of(storage.manifests, "archive/"), of(storage.manifests, "journal/"), of(storage.outcomes)]
+        case Kind.DEAD_LETTERS:
+            return [of(DEAD_LETTERS)]
         case Kind.JOBS:
             return []
         case Kind.EVERYTHING:

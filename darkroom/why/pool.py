@@ -115,7 +115,7 @@ def _formula(pool: PoolView, settings: PoolSettings, pending: Pending) -> list[F
                 code=Code.FORMULA_ERROR,
                 weight=Weight.BLOCKED,
                 what=f"The autoscale formula of pool {pool.id} fails, so the pool keeps the size it has.",
-                advice="darkroom formula lint finds faults; darkroom pool resume puts the formula of the settings back.",
+                advice="darkroom formula lint finds faults; darkroom pool resume puts the settings' formula back.",
                 evidence=(pool.evaluation_error, f"evaluated {pool.evaluated}"),
             )
         )
@@ -125,7 +125,7 @@ def _formula(pool: PoolView, settings: PoolSettings, pending: Pending) -> list[F
                 code=Code.FORMULA_STALE,
                 weight=Weight.NOTE,
                 what=f"The formula of pool {pool.id} is not the one that these settings give.",
-                advice="The next dispatch brings it in step (or this profile has other POOL_ settings than the app).",
+                advice="The next dispatch brings it in step (or this profile has other settings than the app).",
             )
         )
     return findings
@@ -182,7 +182,7 @@ def _slots(pool: PoolView, pending: Pending, settings: PoolSettings) -> list[Fin
                 code=Code.PREEMPTED,
                 weight=Weight.SLOWED if busy else Weight.BLOCKED,
                 what=f"{count['preempted']} Spot node(s) were preempted; their tasks wait again, nothing is lost.",
-                advice="Azure brings nodes back when it has room. POOL_SPILL_OVER uses dedicated ones meanwhile.",
+                advice="Azure brings nodes back when it has room; POOL_SPILL_OVER uses dedicated ones then.",
             )
         )
     if busy:
