@@ -39,9 +39,7 @@ def judge(stages: Mapping[str, Stage], now: datetime) -> list[Finding]:
         elif stage.finished is None or (now - stage.finished).total_seconds() > patience:
             last = stage.finished.isoformat(timespec="seconds") if stage.finished else ""
             findings.append(_late(name, f"has not run since {last}" if last else "has never ended a run"))
-    for stage in stages.values():
-        if not stage.ok:
-            findings.append(_failed(stage))
+    findings += [_failed(stage) for stage in stages.values() if not stage.ok]
     sweep = stages.get("sweep")
     missing = sweep.seen.get("missing", 0) if sweep else 0
     if isinstance(missing, int) and missing > 0:

@@ -1,0 +1,1 @@
+"""`darkroom doctor`: checks settings, containers, permissions, pool, identity, versions before anything runs."""
