@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from azure.batch import BatchClient
@@ -142,3 +142,8 @@ def nodes_in(client: BatchClient, pool_id: str, *states: str) -> Sequence[m.Batc
 def code_of(error: HttpResponseError) -> str:
     """Batch's error code as the SDK shows it."""
     return str(getattr(error.model, "code", None))
+
+
+def as_options(**properties: str) -> Any:
+    """The body of an operation whose model the SDK does not export (and without one it fails before it sends)."""
+    return properties

@@ -1,7 +1,6 @@
 """Pools, nodes and autoscale through the unmodified SDK."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from azure.batch import BatchClient
@@ -10,6 +9,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
 from tests.localcloud.batch.conftest import (
+    as_options,
     code_of,
     finished_task,
     machine,
@@ -21,11 +21,6 @@ from tests.localcloud.batch.conftest import (
 )
 
 SECRET = "not to be shown"  # noqa: S105 - no secret of anything
-
-
-def as_options(**properties: str) -> Any:
-    """The body of an operation whose model the SDK does not export (and without one it fails before it sends)."""
-    return properties
 
 
 def test_a_pool_comes_back_as_it_was_made_without_its_secrets(client: BatchClient) -> None:
