@@ -32,6 +32,9 @@ LOCK_SECONDS = 180.0
 EX_CONFIG = 78
 """sysexits.h: this package cannot run on this node, and a retry would not mend it."""
 
+_PYTHON = (sys.executable, "-S")
+"""Without the node's own site-packages: only what is in the package is there to import."""
+
 _PROOF = "import PIL.Image, aiohttp, azure.identity, azure.storage.blob, isal.isal_zlib, worker"
 
 
@@ -53,8 +56,8 @@ def main(arguments: list[str], *, package: Path) -> int:
         "PYTHONNOUSERSITE": "1",
     }
     if arguments == ["--prepare"]:
-        return subprocess.run([sys.executable, "-c", _PROOF], env=environment, check=False).returncode  # noqa: S603 (ours)
-    return os.execve(sys.executable, [sys.executable, "-m", "worker", *arguments], environment)  # noqa: S606 (no shell)
+        return subprocess.run([*_PYTHON, "-c", _PROOF], env=environment, check=False).returncode  # noqa: S603 (ours)
+    return os.execve(sys.executable, [*_PYTHON, "-m", "worker", *arguments], environment)  # noqa: S606 (no shell)
 
 
 def install(package: Path) -> Path:

@@ -68,8 +68,13 @@ def build(root: Path, out: Path, node: NodePython = UBUNTU_24_04) -> Package:
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         site = Path(scratch) / "site"
         _fetch(root / "worker" / "requirements.txt", site, node)
-        members = dict(_code(root))
-        members |= {f"site/{name}": content for name, content in _files(site)}
+        return assemble(root, site, out, node)
+
+
+def assemble(root: Path, site: Path, out: Path, node: NodePython) -> Package:
+    """Pack the code of the checkout at `root` and the installed libraries in `site` into one file in `out`."""
+    members = dict(_code(root))
+    members |= {f"site/{name}": content for name, content in _files(site)}
     members["__main__.py"] = Path(bootstrap.__file__).read_bytes()
     digest = bootstrap.digest(members.items())
     facts = {"digest": digest, "python": node.version, "machine": node.machine}
