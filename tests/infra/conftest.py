@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import ContainerClient
 
+from tests.darkroom.conftest import KEY, azurite_url
 from tests.infra.bicep.evaluate import Deployment, evaluate
+
+__all__ = ["azurite_url"]  # a fixture, used by name
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
@@ -67,3 +73,11 @@ def subscription() -> Deployment:
         "identityId": "identity",
     }
     return evaluate(INFRA / "event-subscription.bicep", parameters)
+
+
+@pytest.fixture
+def scripts(azurite_url: str) -> Iterator[ContainerClient]:
+    """An empty container on the real Azurite."""
+    with ContainerClient(azurite_url, f"scripts-{uuid.uuid4().hex[:8]}", credential=KEY) as container:
+        container.create_container()
+        yield container
