@@ -25,13 +25,19 @@ setup: .setup/python .setup/node ## make .venv and node_modules (the other targe
 	npm ci --silent --no-progress
 	@touch $@
 
+.setup/scan: tests/infra/requirements.txt
+	@mkdir -p .setup
+	@test -x .venv-scan/bin/python || $(PYTHON) -m venv .venv-scan
+	.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/infra/requirements.txt
+	@touch $@
+
 up: setup ## Azure on this machine: storage, events, functions, batch
 	@exec $(BIN)/python -m localcloud up
 
 demo: setup ## drop images, watch them become PNGs, check every pixel [IMAGES=200]
 	@exec $(BIN)/python -m darkroom demo --images $(IMAGES)
 
-test: setup ## all tests
+test: setup .setup/scan ## all tests
 	$(BIN)/python -m pytest -q
 
 lint: setup
@@ -51,7 +57,7 @@ bench: setup ## measure the worker against its peers
 	$(BIN)/python -m benchmarks
 
 lock: ## pin the requirement files again
-	for f in requirements worker/requirements requirements-dev; do \
+	for f in requirements worker/requirements requirements-dev tests/infra/requirements; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $$f.in -o $$f.txt; done
 
