@@ -82,6 +82,13 @@ if (folder) {
     }
   });
   process.on("exit", flush);
+  // Azurite listens for SIGTERM once, so a second one would end it before it has saved its database, and with a dead
+  // parent two come: the kernel's and the one below. From the second on, this listener alone is left, and does nothing.
+  let closing = false;
+  process.on("SIGTERM", () => {
+    if (!closing && process.listenerCount("SIGTERM") === 1) process.exit(0); // Azurite does not listen yet
+    closing = true;
+  });
   // The parent holds the other end of stdin: its end means that the parent is gone, so stop in good order.
   const stop = () => process.kill(process.pid, "SIGTERM");
   process.stdin.once("end", stop).once("error", stop).resume();

@@ -17,6 +17,7 @@ from localcloud.child import ChildSpec
 from localcloud.errors import ChildExitedError, ServiceFailedError, StartError
 from localcloud.eventgrid.service import EventService
 from localcloud.functions.keys import Keys, load_keys
+from localcloud.functions.settings import local_settings
 from localcloud.up.batchchild import BatchEndpoint, batch_child, read_batch_endpoint
 from localcloud.up.console import Console
 from localcloud.up.datadir import DataDir
@@ -56,7 +57,9 @@ class LocalCloud:
         self._events: EventService | None = None
         self._blobs: Blobs | None = None
         self.func = find_func(options.host)
+        self.speed = options.speed
         self.values: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
         self.keys: Keys = load_keys(data.keys)
         self.batch: BatchEndpoint | None = None
         self.on_restart: Callable[[], None] = lambda: None
@@ -177,13 +180,17 @@ class LocalCloud:
         )
 
     async def _start_host(self, port: int) -> None:
+        declared = fill(self._deployment.settings, self.values, where="settings")
+        # What the app will see: the environment wins over the deployment, and that over local.settings.json.
+        settings = {**local_settings(self._options.root), **declared}
+        self.settings = {name: os.environ.get(name, value) for name, value in settings.items()}
         spec = host_child(
             func=self.func,
             app_root=self._options.root,
             port=port,
             keys=self._data.keys,
             log=self._data.log("functions"),
-            settings=fill(self._deployment.settings, self.values, where="settings"),
+            settings=declared,
             speed=self._options.speed,
         )
 

@@ -14,7 +14,7 @@ from localcloud.errors import ServiceFailedError, StartError
 from localcloud.up.cloud import LocalCloud, UpOptions
 from localcloud.up.console import Console
 from localcloud.up.datadir import DataDir
-from localcloud.up.deployment import Deployment, fill, fill_text, read_deployment
+from localcloud.up.deployment import FASTEST, SLOWEST, Deployment, fill, fill_text, read_deployment
 from localcloud.up.hostchild import HOSTS
 
 _PROJECT = Path(__file__).parents[2]
@@ -31,8 +31,8 @@ def _speed(text: str) -> float:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0.01 <= speed <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed (0.01 to 10000)")
+    if not SLOWEST <= speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed ({SLOWEST:g} to {FASTEST:g})")
     return speed
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="who runs the app: Core Tools' `func`, or ours (%(default)s)",
     )
-    parser.add_argument("--speed", type=_speed, default=1.0, help="shorten Azure's minutes N times (%(default)s)")
+    parser.add_argument("--speed", type=_speed, help="shorten Azure's minutes N times (infra/local.json's `speed`)")
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -57,6 +57,7 @@ async def run(arguments: argparse.Namespace) -> int:
     console = Console()
     root = arguments.root.absolute()
     try:
+        deployment = read_deployment(root / "infra" / "local.json")
         data = DataDir(arguments.data or root / "data")
     except StartError as error:
         return _refuse(error)
@@ -69,8 +70,9 @@ async def run(arguments: argparse.Namespace) -> int:
                 functions_port=arguments.functions_port,
                 batch_port=arguments.batch_port,
                 host=arguments.host,
-                speed=arguments.speed,
+                speed=arguments.speed or deployment.speed,
             ),
+            deployment,
             data,
             console,
         )
@@ -89,9 +91,8 @@ def _refuse(error: StartError) -> int:
     return 2
 
 
-async def _run(options: UpOptions, data: DataDir, console: Console) -> int:
+async def _run(options: UpOptions, deployment: Deployment, data: DataDir, console: Console) -> int:
     stop = _stop_on_signals(console)
-    deployment = read_deployment(options.root / "infra" / "local.json")
     data.end_last_run()
     cloud = LocalCloud(options, deployment, data=data, console=console)
     try:
@@ -144,6 +145,7 @@ def _endpoints(cloud: LocalCloud, deployment: Deployment) -> dict[str, object]:
             topic: {"endpoint": values[f"topic_{topic}"], "key": values[f"topic_key_{topic}"]}
             for topic in deployment.topics
         },
+        "settings": cloud.settings,
         "links": fill(deployment.links, values, where="links"),
         "pids": cloud.pids(),
     }
@@ -157,6 +159,8 @@ async def _greet(cloud: LocalCloud, deployment: Deployment, console: Console) ->
         rows.append(("batch", f"{cloud.batch.url}  (account {cloud.batch.account})"))
     rows += [(f"topic {topic}", values[f"topic_{topic}"]) for topic in deployment.topics]
     rows += list(fill(deployment.links, values, where="links").items())
+    if cloud.speed != 1:
+        rows.append(("clock", f"Azure's minutes pass {cloud.speed:g} times faster (--speed 1: as on Azure)"))
     rows.append(("keys", f"{values['data']}/endpoints.json"))
     rows.append(("logs", f"{values['data']}/logs"))
     console.show("The local cloud is up.")

@@ -137,6 +137,17 @@ async def test_our_own_requests_are_signed_right_for_any_name(storage: Storage) 
             assert await storage.blobs.get("images", name) == b"theirs"
 
 
+async def test_two_sigterms_do_not_keep_azurite_from_saving(storage: Storage) -> None:
+    """A dead parent sends two: the kernel's, and the hook's when stdin ends."""
+    await storage.blobs.make_container("images")
+    await storage.blobs.put("images", "a.jpg", b"abc")
+    for _ in range(5):
+        os.kill(storage.child.pid, signal.SIGTERM)
+    await storage.child.wait()
+    assert storage.child.how_ended() == "exit code 0"
+    assert "successfully closed" in storage.child.output()
+
+
 async def test_a_missing_blob_is_no_error(storage: Storage) -> None:
     await storage.blobs.make_container("images")
     assert await storage.blobs.get("images", "none") is None
