@@ -223,6 +223,18 @@ async def test_sigterm_lets_a_running_invocation_end(start_host: Start, tmp_path
     assert "Executed 'Functions.slow' (Succeeded" in host.log.read_text()
 
 
+async def test_a_hanging_sync_function_does_not_hold_up_the_stop(start_host: Start, tmp_path: Path) -> None:
+    root = _app(
+        tmp_path / "app",
+        "import time\n@app.route(route='hang', auth_level='anonymous')\n"
+        "def hang(req: func.HttpRequest) -> str:\n    time.sleep(600)\n    return ''\n",
+    )
+    host = start_host(root)
+    assert (await _ask(host, "POST", "/admin/functions/hang", key=host.keys.master, body={}))[0] == 202
+    host.process.send_signal(signal.SIGTERM)
+    assert host.process.wait(timeout=30) == 0
+
+
 def test_a_busy_port_is_one_clear_line(host: RunningHost, tmp_path: Path) -> None:
     port = host.url.rsplit(":", 1)[1]
     command = [sys.executable, "-m", "localcloud.functions", "--app-root", str(SAMPLE), "--port", port]
