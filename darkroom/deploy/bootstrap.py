@@ -35,7 +35,8 @@ EX_CONFIG = 78
 _PYTHON = (sys.executable, "-S")
 """Without the node's own site-packages: only what is in the package is there to import."""
 
-_PROOF = "import PIL.Image, aiohttp, azure.identity, azure.storage.blob, isal.isal_zlib, worker"
+_PROOF = "import worker.node, worker.storage, azure.identity.aio"
+"""With these, every library that a task needs is loaded."""
 
 
 class NodeError(Exception):
