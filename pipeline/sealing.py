@@ -34,7 +34,7 @@ SEALED = "sealed/"
 REFUSED = "refused/"
 MAX_INBOXES = 500
 """Inboxes of one plan: it must be carried out within one run of the function."""
-MAX_PLAN_BYTES = 64_000_000
+MAX_PLAN_BYTES = 16_000_000
 LINE_BYTES = 200
 """About what an arrival takes in an inbox: an inbox that may fill a manifest by itself need not get old."""
 
@@ -97,6 +97,7 @@ class Sealing:
             naming=self.settings.naming,
             max_images=self.settings.manifest_max_images,
             max_bytes=self.settings.manifest_max_bytes,
+            max_attempts=self.settings.max_attempts,
             inboxes=names,
         )
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.document import count_field, decode, encode, text_field
@@ -34,13 +35,14 @@ class Arrival:
     """event, sweep, retry, replay or run: who brought it."""
 
     def newer_than(self, other: Arrival) -> bool:
-        """Whether this is the newer version of the same name, as far as can be told without asking storage.
+        """Whether this is certainly the newer version of the same name: both have Event Grid's sequencer.
 
-        Sequencers decide where both have one; else the time. Equal means no.
+        Times do not decide: a retry or a sweep dates its arrivals by its own knowledge; a wrong guess loses an image.
+        https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
         """
         if self.sequencer and other.sequencer and len(self.sequencer) == len(other.sequencer):
             return self.sequencer > other.sequencer
-        return self.time > other.time
+        return False
 
 
 def to_line(arrival: Arrival) -> bytes:
@@ -71,21 +73,33 @@ def from_lines(data: bytes, *, where: str) -> Iterator[Arrival]:
 
 
 def newest_versions(arrivals: Iterable[Arrival]) -> list[Arrival]:
-    """One arrival a name, the newest version; of one version the arrival with most attempts (none is forgotten).
+    """One arrival a version, with most attempts (none is forgotten), without versions that are certainly old.
 
-    Keeps the order in which names first came. The result depends only on the input's order and content.
+    Where the order of two versions of a name is not certain both stay: the worker asks storage, at one request.
+    Keeps the order in which versions first came. The result depends only on the input's order and content.
     """
-    newest: dict[str, Arrival] = {}
+    versions: dict[tuple[str, str], Arrival] = {}
+    newest: dict[tuple[str, int], Arrival] = {}
     for arrival in arrivals:
-        known = newest.get(arrival.name)
+        key = (arrival.name, arrival.etag)
+        known = versions.get(key)
         if known is None:
-            newest[arrival.name] = arrival
-        elif known.etag == arrival.etag:
-            if arrival.attempt > known.attempt:
-                newest[arrival.name] = arrival
-        elif arrival.newer_than(known):
-            newest[arrival.name] = arrival
-    return list(newest.values())
+            versions[key] = arrival
+        elif arrival.attempt > known.attempt:
+            versions[key] = dataclasses.replace(arrival, sequencer=arrival.sequencer or known.sequencer)
+        elif arrival.sequencer and not known.sequencer:
+            versions[key] = dataclasses.replace(known, sequencer=arrival.sequencer)
+        if arrival.sequencer:
+            place = (arrival.name, len(arrival.sequencer))
+            top = newest.get(place)
+            if top is None or arrival.newer_than(top):
+                newest[place] = arrival
+    return [arrival for arrival in versions.values() if not _outdone(arrival, newest)]
+
+
+def _outdone(arrival: Arrival, newest: Mapping[tuple[str, int], Arrival]) -> bool:
+    top = newest.get((arrival.name, len(arrival.sequencer)))
+    return top is not None and top.etag != arrival.etag and top.newer_than(arrival)
 
 
 def _from_line(line: bytes, *, where: str) -> Arrival:
