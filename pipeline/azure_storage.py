@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,8 +45,10 @@ _BY_CODE: dict[str, type[StorageError]] = {
 class AzureContainer:
     """One container of the storage account (or of Azurite)."""
 
-    def __init__(self, client: ContainerClient) -> None:
+    def __init__(self, client: ContainerClient, *, served: Callable[[datetime], None] | None = None) -> None:
+        """`served` is told the service's time at each page of a listing."""
         self._client = client
+        self._served = served
         self.name = str(client.container_name)
 
     async def create_append(self, name: str) -> None:
@@ -119,6 +121,8 @@ class AzureContainer:
             header = response.http_response.headers.get("Date")
             if header:
                 dates.append(parsedate_to_datetime(header))
+                if self._served is not None:
+                    self._served(dates[-1])
 
         # by_page() gives an iterator that also knows its continuation token; its annotation does not say so.
         pages: Any = self._client.list_blobs(

@@ -1,6 +1,7 @@
 """Dispatch: what has arrived becomes sealed manifests, and each sealed manifest a Batch task.
 
-Its parts do not hold each other up: a pool that cannot be looked at does not stop sealing, nor the other way round. What went wrong is told in `state/dispatch.json`, and comes again with the next run.
+Its parts do not hold each other up: a pool that cannot be looked at does not stop sealing. What went wrong is told in
+`state/dispatch.json`, and comes again with the next run.
 """
 
 from __future__ import annotations

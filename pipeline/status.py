@@ -1,0 +1,196 @@
+"""Status: the whole at a glance. A bounded number of requests, whatever the size of the containers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline.inbox import PREFIX
+from pipeline.journal import Journal, Line, StageState
+from pipeline.sealing import REFUSED, SEALED
+from pipeline.storage import Container, Listed
+
+STAGES = ("ingest", "dispatch", "collect", "sweep", "retention")
+MANIFESTS_SHOWN = 500
+RATE_MINUTES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenManifest:
+    """A manifest that is not closed."""
+
+    id: str
+    images: int
+    bytes: int
+    created: str
+    job: str = ""
+    """Empty: not submitted yet."""
+    submitted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is known of the system now. Times are ISO 8601 UTC."""
+
+    at: str
+    inboxes: int
+    waiting_bytes: int
+    waiting: int
+    """Arrivals in inboxes, estimated from their bytes."""
+    oldest_waiting_seconds: float
+    open_manifests: int
+    open_images: int
+    unsubmitted: int
+    manifests: tuple[OpenManifest, ...]
+    refused: int
+    """Inboxes that this release cannot read."""
+    tasks: Mapping[str, int]
+    nodes: Mapping[str, int]
+    pool: Mapping[str, Any]
+    totals: Mapping[str, int]
+    """Since ever, as collect counted."""
+    quarantined: int | None
+    """As the last complete sweep saw; before the first, what collect put there. None: nothing is known."""
+    rates: Mapping[str, float]
+    stages: Mapping[str, StageState | None]
+    troubles: tuple[Mapping[str, Any], ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs and the page."""
+        return {
+            "at": self.at,
+            "inboxes": self.inboxes,
+            "waiting_bytes": self.waiting_bytes,
+            "waiting": self.waiting,
+            "oldest_waiting_seconds": self.oldest_waiting_seconds,
+            "open_manifests": self.open_manifests,
+            "open_images": self.open_images,
+            "unsubmitted": self.unsubmitted,
+            "manifests": [
+                {
+                    "id": one.id,
+                    "images": one.images,
+                    "bytes": one.bytes,
+                    "created": one.created,
+                    "job": one.job,
+                    "submitted": one.submitted,
+                }
+                for one in self.manifests
+            ],
+            "refused": self.refused,
+            "tasks": dict(self.tasks),
+            "nodes": dict(self.nodes),
+            "pool": dict(self.pool),
+            "totals": dict(self.totals),
+            "quarantined": self.quarantined,
+            "rates": dict(self.rates),
+            "stages": {name: state.as_json() if state else None for name, state in self.stages.items()},
+            "troubles": [dict(trouble) for trouble in self.troubles],
+        }
+
+
+async def gather(manifests: Container, journal: Journal, *, now: datetime) -> Status:
+    """Reads the stages' states, the journals' last lines, and one page each of inboxes, open manifests and refusals."""
+    states = await asyncio.gather(*(journal.state(stage) for stage in STAGES))
+    inboxes, opened, refused = await asyncio.gather(
+        _first_page(manifests, PREFIX), _first_page(manifests, SEALED), _first_page(manifests, REFUSED)
+    )
+    lines = await asyncio.gather(*(journal.lines(stage, now, last=32_000) for stage in ("dispatch", "collect")))
+    stages = dict(zip(STAGES, states, strict=True))
+    dispatch = stages["dispatch"].seen if stages["dispatch"] else {}
+    pool = _mapping(dispatch.get("pool"))
+    waiting_bytes = sum(blob.size for blob in inboxes)
+    oldest = min((blob.created for blob in inboxes if blob.size), default=now)
+    return Status(
+        at=now.isoformat(timespec="seconds"),
+        inboxes=len(inboxes),
+        waiting_bytes=waiting_bytes,
+        waiting=-(-waiting_bytes // 200),
+        oldest_waiting_seconds=max(0.0, round((now - oldest).total_seconds(), 1)),
+        open_manifests=len(opened),
+        open_images=sum(_number(blob, "images") for blob in opened),
+        unsubmitted=sum(1 for blob in opened if not blob.metadata.get("job")),
+        manifests=tuple(_manifest(blob) for blob in opened[:MANIFESTS_SHOWN]),
+        refused=len(refused),
+        tasks=_mapping(dispatch.get("tasks")),
+        nodes=_mapping(pool.get("nodes")),
+        pool=pool,
+        totals=stages["collect"].totals if stages["collect"] else {},
+        quarantined=_quarantined(stages["sweep"], stages["collect"]),
+        rates=_rates(lines[0], lines[1], now),
+        stages=stages,
+        troubles=tuple(_troubles(stages, pool, len(refused))),
+    )
+
+
+async def _first_page(container: Container, prefix: str) -> Sequence[Listed]:
+    async for page in container.pages(prefix, metadata=True):
+        return page.blobs
+    return ()
+
+
+def _manifest(blob: Listed) -> OpenManifest:
+    return OpenManifest(
+        id=blob.name.removeprefix(SEALED).removesuffix(".json"),
+        images=_number(blob, "images"),
+        bytes=_number(blob, "bytes"),
+        created=blob.created.isoformat(),
+        job=blob.metadata.get("job", ""),
+        submitted=blob.metadata.get("submitted", ""),
+    )
+
+
+def _number(blob: Listed, key: str) -> int:
+    value = blob.metadata.get(key, "0")
+    return int(value) if value.isdecimal() else 0
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _quarantined(sweep: StageState | None, collect: StageState | None) -> int | None:
+    report = _mapping(sweep.memory.get("report")) if sweep else {}
+    if report:
+        return int(_mapping(report.get("counts")).get("quarantined", 0))
+    if collect is None:
+        return None
+    return max(0, collect.totals.get("quarantined", 0) - collect.totals.get("quarantine_removed", 0))
+
+
+def _rates(dispatch: Sequence[Line], collect: Sequence[Line], now: datetime) -> dict[str, float]:
+    since = (now - timedelta(minutes=RATE_MINUTES)).isoformat()
+
+    def a_minute(lines: Sequence[Line], *names: str) -> float:
+        total = sum(line.counts.get(name, 0.0) for line in lines if line.at >= since for name in names)
+        return round(total / RATE_MINUTES, 2)
+
+    return {
+        "minutes": RATE_MINUTES,
+        "arrived_per_minute": a_minute(dispatch, "arrivals"),
+        "converted_per_minute": a_minute(collect, "converted"),
+        "rejected_per_minute": a_minute(collect, "rejected"),
+    }
+
+
+def _troubles(
+    stages: Mapping[str, StageState | None], pool: Mapping[str, Any], refused: int
+) -> list[Mapping[str, Any]]:
+    troubles: list[Mapping[str, Any]] = [
+        {"code": state.error.get("code", ""), "message": f"{name}: {state.error.get('message', '')}", "serious": True}
+        for name, state in stages.items()
+        if state is not None and state.error
+    ]
+    troubles += [trouble for trouble in pool.get("troubles", ()) if isinstance(trouble, dict)]
+    if refused:
+        troubles.append(
+            {
+                "code": "inbox-refused",
+                "message": f"{refused} inboxes in refused/ are of another release; the sweep brings their images back.",
+                "serious": True,
+            }
+        )
+    return troubles
