@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from shared.worker_settings import ConversionSettings, Metadata
 from worker import colour, metadata, png
-from worker.jpeg import Frame, Structure, least_bytes, read_frame, read_structure
+from worker.jpeg import Frame, Structure, least_bytes, read_frame, read_structure, without_metadata
 from worker.pixels import Upright
 from worker.reasons import Note, Reason, RejectedError
 
 _ZEROS = b"\0" * 512  # a hole of a sparse or half-copied file; see _hole
+_HEADER_ERRORS = (SyntaxError, OSError, ValueError, LookupError, TypeError, OverflowError, struct.error)
 _MAX_PILLOW_PIXELS = 2**31 - 1
 Image.MAX_IMAGE_PIXELS = None  # the limit is WORKER_MAX_PIXELS, checked on the header before Pillow sees the file
 
@@ -105,11 +107,13 @@ def _hole(data: bytes, structure: Structure) -> int:
 def _decode(data: bytes, structure: Structure, notes: list[Note], settings: ConversionSettings) -> Image.Image:
     """The picture in Pillow's own decode: RGB, L or CMYK (Adobe's inversion undone)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of broken metadata, which worker/metadata.py reads itself
-            picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    except (SyntaxError, UnidentifiedImageError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise RejectedError(Reason.DAMAGED, found=f"its headers cannot be read ({error})") from error
+        picture = _open(data)
+    except _HEADER_ERRORS:
+        data = without_metadata(data)  # one broken segment is no reason to refuse good pixels
+        try:
+            picture = _open(data)
+        except _HEADER_ERRORS as error:
+            raise RejectedError(Reason.DAMAGED, found=f"its headers cannot be read ({error})") from error
     if picture.mode not in ("RGB", "L", "CMYK"):
         raise RejectedError(Reason.UNSUPPORTED, found=f"Pillow decodes it as {picture.mode}")
     if structure.frame.arithmetic:
@@ -121,6 +125,13 @@ def _decode(data: bytes, structure: Structure, notes: list[Note], settings: Conv
     return picture
 
 
+def _open(data: bytes) -> JpegImagePlugin.JpegImageFile:
+    """Pillow's picture, headers read and pixels not yet. Never an MPO: the first picture is what is asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of broken metadata, which worker/metadata.py reads itself
+        return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+
+
 def _incomplete(
     data: bytes, picture: Image.Image, error: OSError, notes: list[Note], settings: ConversionSettings
 ) -> Image.Image:
@@ -129,9 +140,9 @@ def _incomplete(
         raise RejectedError(reason, found=f"the decoder says: {error}") from error
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        again = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        again = _open(data)
         again.load()
-    except (OSError, SyntaxError) as second:
+    except _HEADER_ERRORS as second:
         raise RejectedError(Reason.DAMAGED, found=f"the decoder says: {second}") from second
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -197,6 +197,23 @@ def read_structure(data: bytes) -> Structure:
     )
 
 
+def without_metadata(data: bytes) -> bytes:
+    """The same picture without the segments that no decoder of pixels needs: APP1 to APP13, APP15, comments.
+
+    APP0 and APP14 stay: they say which colours the components are.
+    """
+    kept, position = [data[:2]], 2
+    while True:
+        start = position
+        marker, position = _next_marker(data, position)
+        if marker in (0, SOS, EOI):
+            return b"".join([*kept, data[start:]])
+        if marker not in _STANDALONE and marker != SOI:
+            _, position = _segment(data, position)
+        if marker != 0xFE and not (APP0 < marker <= APP0 + 15 and marker != APP0 + 14):
+            kept.append(data[start:position])
+
+
 def least_bytes(frame: Frame) -> int:
     """The fewest bytes that the pixels of such a frame can take.
 

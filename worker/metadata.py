@@ -88,7 +88,8 @@ def read_exif(data: bytes) -> Exif | None:
         return None
     exif = Exif(data=data, order=order, tags=tags)
     try:
-        inner = {entry.tag: entry for entry in _directory(data, order, exif.number(_EXIF_IFD))}
+        start = exif.number(_EXIF_IFD)
+        inner = {entry.tag: entry for entry in _directory(data, order, start)} if start else {}
     except struct.error:
         inner = {}  # the first directory is good: the block stays, as the camera wrote it
     return replace(exif, tags=inner | tags)
@@ -96,7 +97,7 @@ def read_exif(data: bytes) -> Exif | None:
 
 def _directory(data: bytes, order: str, start: int) -> Iterator[Tag]:
     if not 8 <= start <= len(data) - 2:
-        return
+        raise struct.error("a directory outside the block")
     (count,) = struct.unpack_from(order + "H", data, start)
     if count > _MAX_TAGS:
         raise struct.error("a directory of more tags than any camera writes")

@@ -1,6 +1,6 @@
 """Azure Blob Storage over azure-core's pipeline: retries, tokens and transport are the SDK's, the requests are ours.
 
-Not `azure-storage-blob` itself: its clients take several times the processor time for the two requests that an image
+Not `azure-storage-blob` itself: its clients take more than twice the processor time for the two requests that an image
 costs, and its import half a second of every task (measured: docs/performance.md). The operations used are few and
 stable: https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api.
 """
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.request import getproxies
 from xml.etree import ElementTree
 
 from azure.core import AsyncPipelineClient
@@ -25,6 +26,7 @@ from azure.core.pipeline.policies import (
     HeadersPolicy,
     SansIOHTTPPolicy,
 )
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.app_settings import StorageSettings, blob_endpoint
@@ -115,7 +117,11 @@ class AzureBlobs:
             AsyncRetryPolicy(retry_total=5, retry_connect=5, retry_read=5, retry_status=5, retry_backoff_max=20),
             self._authentication(storage, identity_client_id),
         ]
-        self._client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse](self._endpoint, policies=policies)
+        # Reading proxies and .netrc costs two threads' turns a request: only where there is a proxy.
+        transport = AioHttpTransport(use_env_settings=bool(getproxies()))
+        self._client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse](
+            self._endpoint, policies=policies, transport=transport
+        )
 
     async def get(self, container: str, name: str, *, if_match: str = "") -> Blob:
         headers = {"If-Match": quoted_etag(if_match)} if if_match else {}
