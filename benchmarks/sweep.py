@@ -2,10 +2,10 @@
 
     python -m benchmarks.sweep [--images 100000] [--missing 5000] [--rounds 3]
 
-Fills a real Azurite (in memory), then runs, in turn and each in a process of its own, (A) plain listings of `images`
-and `converted` (with metadata) through the storage SDK, one after the other, and (B) a dry sweep with the function
-app's own modules loaded. Prints the median seconds of both, their ratio pair by pair, and the peak memory of the sweeping
-process.
+Fills a real Azurite (in memory), then runs, in turn and each in a process of its own, (A) plain listings of
+`images` and `converted` (with metadata) through the storage SDK, one after the other, and (B) a dry sweep with the
+function app's own modules loaded. Prints the median seconds of both, their ratio pair by pair, and the peak memory
+of the sweeping process.
 """
 
 from __future__ import annotations
