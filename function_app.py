@@ -17,6 +17,7 @@ import azure.functions as func
 
 from pipeline.app import App
 from pipeline.clients import connect
+from pipeline.dashboard.routes import add_dashboard
 from shared.app_settings import PipelineSettings, read_app_settings
 from shared.errors import DarkroomError, SettingsError
 from shared.settings import describe
@@ -141,6 +142,8 @@ async def collect_now(req: func.HttpRequest) -> func.HttpResponse:
     except DarkroomError as error:
         return _refusal(error)
 
+
+add_dashboard(app, the_app)
 
 HTTP_SECONDS = 200.0
 """Azure's front end gives an HTTP function 230 s: https://learn.microsoft.com/azure/azure-functions/functions-scale."""

@@ -232,6 +232,21 @@ class AzureBatch:
             active=counts.active, running=counts.running, succeeded=counts.succeeded, failed=counts.failed
         )
 
+    async def task_file(self, job: str, task: str, name: str, *, last: int) -> tuple[bytes, int] | None:
+        """The last bytes of a task's file and its whole size; None where it is not to be had (its node is gone)."""
+        with self._errors(f"read {name} of task {job}/{task}"):
+            try:
+                size = (await self._client.get_task_file_properties(job, task, name)).content_length
+                if size == 0:
+                    return b"", 0
+                part = f"bytes={max(0, size - last)}-{size - 1}"
+                stream = await self._client.download_task_file(job, task, name, ocp_range=part)
+                return b"".join([chunk async for chunk in stream]), size
+            except HttpResponseError as error:
+                if error.status_code in (404, 409):
+                    return None
+                raise
+
     @contextmanager
     def _errors(self, what: str, *, fine: Sequence[str] = ()) -> Iterator[None]:
         try:

@@ -97,7 +97,7 @@ export function showQuarantine(told, chosen, replay, changed) {
     return element("tr", {},
       element("td", {}, box),
       element("td", { class: "name" }, one.name),
-      element("td", {}, one.reason, one.detail ? element("small", {}, one.detail) : null),
+      element("td", {}, one.reason),
       element("td", {}, ago(one.when)),
       element("td", {}, element("button", { type: "button", "data-role": "replay", "aria-label": `Replay ${one.name}`, onclick: () => replay([one.name]) }, "Replay")));
   });
