@@ -81,7 +81,11 @@ class PoolSettings:
         "POOL_SPILL_OVER", False, "Replace preempted Spot nodes by dedicated ones while work is pending."
     )
     scale_down_patience: int = setting(
-        "POOL_SCALE_DOWN_PATIENCE", 10, "Nodes stay this long after the work is gone.", unit="minutes", at_least=0
+        "POOL_SCALE_DOWN_PATIENCE",
+        20,
+        "One node stays this long after the last of recurring work.",
+        unit="minutes",
+        at_least=0,
     )
     burst_nodes: int = setting(
         "POOL_BURST_NODES", 0, "Most nodes added in one evaluation (0: no limit).", at_least=0, at_most=5000

@@ -14,12 +14,16 @@ from shared.app_settings import PoolSettings
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def samples(pending: Mapping[int, float], *, minutes: int = 60, preempted: float = 0) -> SampleStore:
-    """A sample each 30 s; `pending` says how many tasks from so many minutes ago on."""
+def samples(
+    pending: Mapping[int, float], *, minutes: int = 80, preempted: float = 0, running: float = 0
+) -> SampleStore:
+    """A sample each 30 s; `pending` says how many tasks from so many minutes ago on, `running` how many run at most."""
     store = SampleStore()
     for step in range(minutes * 2, -1, -1):
         since = [tasks for ago, tasks in sorted(pending.items(), reverse=True) if ago >= step / 2]
-        row = {"$PendingTasks": since[-1] if since else 0, "$PreemptedNodeCount": preempted}
+        tasks = since[-1] if since else 0
+        row = {"$PendingTasks": tasks, "$RunningTasks": min(tasks, running), "$PreemptedNodeCount": preempted}
+        row["$ActiveTasks"] = tasks - row["$RunningTasks"]
         store.record(NOW - timedelta(seconds=30 * step), row)
     return store
 
@@ -53,17 +57,33 @@ def test_too_few_samples_leave_the_pool_as_it_is() -> None:
     assert (evaluation.target_dedicated, evaluation.target_low_priority) == (1, 3)
 
 
-def test_one_node_stays_warm_while_there_was_work_within_the_patience() -> None:
-    work_ended_six_minutes_ago = samples({60: 8, 6: 0})
-    patient = PoolSettings(scale_down_patience=10)
-    assert evaluate(patient, work_ended_six_minutes_ago, spot=8).target_low_priority == 1
-    assert evaluate(patient, samples({60: 8, 12: 0}), spot=8).target_low_priority == 0
-    hasty = PoolSettings(scale_down_patience=0)
-    assert evaluate(hasty, work_ended_six_minutes_ago, spot=8).target_low_priority == 0
+def test_work_that_keeps_coming_keeps_the_nodes_of_running_tasks() -> None:
+    evaluation = evaluate(PoolSettings(), samples({80: 6}, running=6), spot=6)
+    assert evaluation.target_low_priority == 6
+
+
+def test_the_end_of_a_single_burst_lets_nodes_go_as_their_tasks_end() -> None:
+    """All that is left of it runs, nothing waits, and before there was nothing but a queue."""
+    evaluation = evaluate(PoolSettings(), samples({50: 200, 8: 6}, running=6), spot=6)
+    assert evaluation.target_low_priority == 0
+
+
+RECURRING = {80: 0, 30: 1, 28: 0, 10: 1, 8: 0}
+
+
+def test_one_node_stays_warm_for_the_patience_where_work_comes_again_and_again() -> None:
+    store = samples(RECURRING, running=1)
+    assert evaluate(PoolSettings(scale_down_patience=20), store, spot=3).target_low_priority == 1
+    assert evaluate(PoolSettings(scale_down_patience=5), store, spot=3).target_low_priority == 0
+    assert evaluate(PoolSettings(scale_down_patience=0), store, spot=3).target_low_priority == 0
+
+
+def test_a_lone_image_holds_no_node() -> None:
+    assert evaluate(PoolSettings(), samples({80: 0, 12: 1, 4: 0}, running=1), spot=1).target_low_priority == 0
 
 
 def test_patience_starts_no_node() -> None:
-    assert evaluate(PoolSettings(), samples({60: 8, 6: 0}), spot=0).target_low_priority == 0
+    assert evaluate(PoolSettings(), samples(RECURRING, running=1), spot=0).target_low_priority == 0
 
 
 def test_the_pool_grows_by_steps_where_a_limit_is_set() -> None:
@@ -74,6 +94,12 @@ def test_the_pool_grows_by_steps_where_a_limit_is_set() -> None:
 def test_the_first_nodes_are_dedicated_ones(tasks: int, expected: tuple[int, int]) -> None:
     evaluation = evaluate(PoolSettings(dedicated_nodes=2), samples({60: tasks}))
     assert (evaluation.target_dedicated, evaluation.target_low_priority) == expected
+
+
+def test_preempted_nodes_are_asked_for_again_up_to_the_cap() -> None:
+    store = samples({60: 5}, preempted=3)
+    assert evaluate(PoolSettings(max_nodes=10), store, spot=5).target_low_priority == 8
+    assert evaluate(PoolSettings(max_nodes=6), store, spot=5).target_low_priority == 6
 
 
 def test_dedicated_nodes_stand_in_for_preempted_ones_and_the_cap_holds() -> None:
