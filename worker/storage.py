@@ -44,6 +44,8 @@ from worker.blobs import (
 )
 
 _VERSION = "2023-11-03"
+_SAFE = "/~@:!$'()*,;=&+"
+"""What aiohttp leaves as it is in a path. It would turn the escapes of these back, and the signature would not fit."""
 _SCOPE = "https://storage.azure.com/.default"
 _PIECE = 1 << 18  # bytes handed to the socket at a time
 _META = "x-ms-meta-"
@@ -209,7 +211,7 @@ class AzureBlobs:
         headers: Mapping[str, str] | None = None,
         content: _Body | None = None,
     ) -> AsyncHttpResponse:
-        url = f"{self._endpoint}/{container}" + (f"/{quote(name, safe='/~')}" if name else "") + query
+        url = f"{self._endpoint}/{container}" + (f"/{quote(name, safe=_SAFE)}" if name else "") + query
         request = HttpRequest(method, url, headers=dict(headers or {}), content=content)
         try:
             response = await self._client.send_request(request, connection_timeout=20, read_timeout=120)
