@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.naming import Naming, is_jpeg_name, listing_key, png_name, source_label
+from shared.quarantine import NAME_CONFLICT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Document:
     name: str
     etag: str
     source_etag: str
+    reason: str = ""
 
 
 class State(StrEnum):
@@ -77,6 +79,8 @@ class OutdatedDocument:
     """A quarantine document for a version that is not in the container any more, or that has its PNG now."""
 
     document: Document
+    answered: bool = False
+    """The version that it speaks of has its PNG: the document is wrong now, whatever is in the container."""
 
 
 Finding = Judged | OrphanedPng | OutdatedDocument
@@ -146,7 +150,8 @@ class Join:
         for image, document in images:
             state = _state(image, document, png, owner_is_there=png is not None and png.source in labels)
             if document is not None and (state is State.CURRENT or document.source_etag != image.etag):
-                yield OutdatedDocument(document=document)
+                answered = state is State.CURRENT and document.source_etag == image.etag
+                yield OutdatedDocument(document=document, answered=answered)
             yield Judged(image=image, state=state)
 
 
@@ -160,7 +165,9 @@ def _state(image: Image, document: Document | None, png: Png | None, *, owner_is
     if png is not None and mine and png.source_etag == image.etag:
         return State.CURRENT
     if document is not None and document.source_etag == image.etag:
-        return State.QUARANTINED
+        # A conflict of names is over when the other image is gone: then this one may have the name.
+        over = document.reason == NAME_CONFLICT and not owner_is_there
+        return State.MISSING if over else State.QUARANTINED
     if mine:
         return State.STALE
     return State.CONFLICT if owner_is_there else State.MISSING

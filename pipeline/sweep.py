@@ -22,7 +22,8 @@ from pipeline.storage import BlobChangedError, BlobMissingError, Container, List
 from pipeline.sweep_cursor import Cursor, StreamPlace, forget_cursor, load_cursor, save_cursor
 from shared.app_settings import PipelineSettings
 from shared.arrival import Arrival
-from shared.naming import listing_key
+from shared.errors import PermanentError
+from shared.naming import Naming, listing_key, source_label
 
 EXAMPLES = 5
 AT_ONCE = 1000
@@ -186,10 +187,18 @@ class _Pass:
             case OrphanedPng():
                 await self._orphan(finding.png)
             case OutdatedDocument():
-                self.report.count("outdated_quarantine", finding.document.name)
-                if not self.report.dry_run:
-                    with suppress(BlobChangedError, BlobMissingError):  # a newer one came, or somebody dropped it
-                        await self.sweep.quarantine.delete(finding.document.name, etag=finding.document.etag)
+                await self._outdated(finding)
+
+    async def _outdated(self, finding: OutdatedDocument) -> None:
+        document = finding.document
+        self.report.count("outdated_quarantine", document.name)
+        if self.report.dry_run:
+            return
+        # The listings are not of one moment: the document may speak of a version that came after the image was listed.
+        image = None if finding.answered else await self.sweep.images.find(document.name)
+        if image is None or image.etag != document.source_etag:
+            with suppress(BlobChangedError, BlobMissingError):  # a newer one came, or somebody dropped it
+                await self.sweep.quarantine.delete(document.name, etag=document.etag)
 
     async def _answer(self, judged: Judged) -> None:
         image = judged.image
@@ -213,10 +222,21 @@ class _Pass:
         if not png.name.startswith(self.report.prefix):
             return  # the prefix reaches into the suffix: its source may be outside of what is swept
         self.report.count("orphaned_pngs", png.name)
-        if self.sweep.settings.sweep_delete_orphans and png.source and not self.report.dry_run:
+        if not self.sweep.settings.sweep_delete_orphans or not png.source or self.report.dry_run:
+            return
+        # The listings are not of one moment: the image may have come, and been converted, after its place was passed.
+        if not await self._source_is_there(png):
             with suppress(BlobChangedError, BlobMissingError):  # its source came back and was converted
                 await self.sweep.converted.delete(png.name, etag=png.etag)
                 self.report.count("deleted_pngs", png.name)
+
+    async def _source_is_there(self, png: Png) -> bool:
+        append = self.sweep.settings.naming is Naming.APPEND
+        stem = png.name.removesuffix(".png" if append else "png")
+        async for page in self.sweep.images.pages(stem):
+            if any(source_label(blob.name) == png.source for blob in page.blobs):
+                return True
+        return False
 
     async def _flush(self) -> None:
         await self.sweep.inbox.add(self.found, deadline=60.0)
@@ -241,6 +261,7 @@ class _Stream:
         self._after = place.after
         self._skip_to = listing_key(place.after)
         """Names up to this one were consumed by an earlier run."""
+        self._last = b""
         self._marker = self._next_marker = place.marker
         self._page: Sequence[Listed] = ()
         self._index = 0
@@ -257,6 +278,16 @@ class _Stream:
         if self._index < len(self._page):
             self.item = self._parse(self._page[self._index])
             self._index += 1
+            self._check_order(self.item.name)
+
+    def _check_order(self, name: str) -> None:
+        place = listing_key(name)
+        if place <= self._last:
+            raise PermanentError(
+                f"the listing of {self.name!r} is not in the order of UTF-16 code units ({name!r} came late): accounts "
+                "with a hierarchical namespace list folders first, and cannot be swept as a whole. Sweep by folder."
+            )
+        self._last = place
 
     async def _turn(self) -> None:
         page = await (self._ahead or self._fetch())
@@ -303,7 +334,12 @@ def _png(blob: Listed) -> Png:
 
 
 def _document(blob: Listed) -> Document:
-    return Document(name=blob.name, etag=blob.etag, source_etag=blob.metadata.get("source_etag", ""))
+    return Document(
+        name=blob.name,
+        etag=blob.etag,
+        source_etag=blob.metadata.get("source_etag", ""),
+        reason=blob.metadata.get("reason", ""),
+    )
 
 
 def _arrival(image: Image, via: str) -> Arrival:

@@ -16,6 +16,9 @@ SCHEMA = 1
 ATTEMPTS_EXHAUSTED = "attempts-exhausted"
 """The reason of an image on which every allowed task failed without an outcome."""
 
+NAME_CONFLICT = "name-conflict"
+"""The reason of an image whose PNG's name is taken by the PNG of another image: it passes when the other one goes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
