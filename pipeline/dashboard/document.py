@@ -96,13 +96,11 @@ def _pool_facts(pool: Mapping[str, Any]) -> dict[str, str]:
         "size": f"{pool.get('current_low_priority', 0)} Spot, {pool.get('current_dedicated', 0)} dedicated",
         "VM": f"{pool.get('vm_size', '')}, {pool.get('slots', 1)} slot(s)",
     }
-    for name, key in (
-        ("last evaluation", "evaluated_at"),
-        ("evaluated to", "evaluation"),
-        ("evaluation error", "evaluation_error"),
-        ("formula", "formula"),
-    ):
-        value = pool.get(key)
-        if value:
-            facts[name] = value if isinstance(value, str) else str(value)
+    scaling = pool.get("autoscale")
+    if isinstance(scaling, dict):
+        facts["formula"] = "on" if scaling.get("enabled") else "off (held by hand)"
+        for name, key in (("last evaluation", "evaluated"), ("evaluated to", "results"), ("evaluation error", "error")):
+            if scaling.get(key):
+                facts[name] = str(scaling[key])
+        facts["formula text"] = str(scaling.get("formula", ""))
     return facts

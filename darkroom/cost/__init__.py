@@ -1,0 +1,1 @@
+"""`darkroom cost`: what the nodes really did, and what that costs."""

@@ -1,0 +1,1 @@
+"""`darkroom run`: convert what is there now."""

@@ -1,0 +1,1 @@
+"""`darkroom status`: the whole at a glance."""

@@ -1,0 +1,39 @@
+"""Asks for the status: the function app, which has it in a moment; else storage itself, with the operator's sign-in."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.app_door import AppDoor
+from darkroom.failure import CommandError
+from darkroom.profile import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A status document, who gave it, and why not the app where it did not."""
+
+    document: dict[str, Any]
+    source: str
+    remark: str = ""
+
+
+def ask_status(profile: Profile) -> Asked:
+    """The status. Raises what storage raises when that does not answer either."""
+    door = AppDoor(url=profile.functions_url, key=profile.functions_key)
+    remark = ""
+    if door.known:
+        try:
+            return Asked(document=door.ask("/api/status"), source="function app")
+        except CommandError as error:
+            remark = f"{error}; asked storage instead"
+    return Asked(document=asyncio.run(_from_storage(profile)), source="storage", remark=remark)
+
+
+async def _from_storage(profile: Profile) -> dict[str, Any]:
+    from pipeline.clients import open_app  # noqa: PLC0415 (Azure's SDKs take most of a second to load)
+
+    async with open_app(profile.values) as app:
+        return (await app.status()).as_json()

@@ -1,0 +1,59 @@
+"""`darkroom status [--watch]`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from darkroom.failure import ExitCode
+from darkroom.output import JsonOption, Output, ProfileOption, safe
+from darkroom.profile import current_profile
+from darkroom.status.asking import Asked, ask_status
+from darkroom.status.rendering import render
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks of --watch.")] = 3.0,
+    profile: ProfileOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Arrivals, manifests, tasks, nodes, PNGs, quarantine, rates, timers, pool. Exit 1 when something is serious."""
+    out = Output(as_json=as_json)
+    place = current_profile(profile)
+    if watch:
+        _watch(out, lambda: ask_status(place), every)
+        return
+    asked = ask_status(place)
+    if asked.remark:
+        out.remark(f"[yellow]{safe(asked.remark)}[/]")
+    if as_json:
+        out.document(asked.document)
+    else:
+        out.console.print(render(asked.document, datetime.now(UTC)))
+    if any(trouble.get("serious") for trouble in asked.document.get("troubles", ())):
+        raise typer.Exit(ExitCode.NOT_OK)
+
+
+def _watch(out: Output, ask: Callable[[], Asked], every: float) -> None:
+    from rich.live import Live  # noqa: PLC0415 (only --watch draws)
+
+    asked = ask()
+    if out.as_json:
+        while True:
+            out.document(asked.document)
+            time.sleep(every)
+            asked = ask()
+    with Live(console=out.console, screen=out.console.is_terminal, auto_refresh=False) as live:
+        while True:
+            live.update(render(asked.document, datetime.now(UTC)), refresh=True)
+            time.sleep(every)
+            asked = ask()

@@ -1,0 +1,1 @@
+"""`darkroom sweep`: find what events missed."""
