@@ -70,9 +70,31 @@ class Raw:
     undone: int = 0
 
 
-def run(trace: Trace, formula: str, *, seed: int, work: Work, machines: Machines, interval: float = 300.0) -> Raw:
-    """Simulate. Times in the result are seconds from the trace's start. Raises Refused for a formula that is wrong."""
-    return _Simulation(trace, formula, seed=seed, work=work, machines=machines, interval=interval).go()
+def run(
+    trace: Trace,
+    formula: str,
+    *,
+    seed: int,
+    work: Work,
+    machines: Machines,
+    interval: float = 300.0,
+    pool_age: float | None = None,
+) -> Raw:
+    """Simulate. Times in the result are seconds from the trace's start. Raises Refused for a formula that is wrong.
+
+    `pool_age`: seconds by which the pool is older than the trace; else about `WARM_UP`, drawn from the seed.
+    """
+    if pool_age is None:
+        pool_age = WARM_UP - Random(f"phase-{seed}").uniform(0, 60)
+    pool = PoolSpec(
+        id=POOL,
+        cores_per_node=work.cores,
+        task_slots_per_node=work.slots,
+        autoscale_formula=formula,
+        autoscale_interval=interval,
+        start_task=StartTaskSpec(command=_COMMAND),
+    )
+    return _Simulation(trace, pool, seed=seed, work=work, machines=machines, created=START - pool_age).go()
 
 
 @dataclass(slots=True)
@@ -88,7 +110,7 @@ class _Simulation:
     """The driver of one account: a heap of what happens outside of it, beside the account's own timers."""
 
     def __init__(
-        self, trace: Trace, formula: str, *, seed: int, work: Work, machines: Machines, interval: float
+        self, trace: Trace, pool: PoolSpec, *, seed: int, work: Work, machines: Machines, created: float
     ) -> None:
         self._trace, self._work, self._machines = trace, work, machines
         self._raw = Raw()
@@ -96,24 +118,16 @@ class _Simulation:
         self._sequence = 0
         self._manifests = {m.id: _Progress(m) for m in seal(trace.arrivals, work, seed=seed)}
         self._open = len(self._manifests)
+        quota = machines.cap * work.cores
         self._account = Account(
             name="simulated",
-            now=START - WARM_UP + Random(f"phase-{seed}").uniform(0, 60),
+            now=created,
             seed=seed,
             nodes=SimulatedMachines(machines, trace.storms, start=START),
-            quotas=Quotas(low_priority_cores=machines.cap * work.cores, dedicated_cores=machines.cap * work.cores),
+            quotas=Quotas(low_priority_cores=quota, dedicated_cores=quota),
             watch_samples=self._watch,
         )
-        self._account.create_pool(
-            PoolSpec(
-                id=POOL,
-                cores_per_node=work.cores,
-                task_slots_per_node=work.slots,
-                autoscale_formula=formula,
-                autoscale_interval=interval,
-                start_task=StartTaskSpec(command=_COMMAND),
-            )
-        )
+        self._account.create_pool(pool)
         self._account.create_job(JobSpec(id=JOB, pool_id=POOL))
 
     def go(self) -> Raw:
