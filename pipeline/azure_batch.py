@@ -173,7 +173,9 @@ class AzureBatch:
 
     async def end_job(self, job: str) -> None:
         with self._errors(f"end job {job}", fine=(*_ENDED, "JobNotFound")):
-            await self._client.begin_terminate_job(job, polling_interval=0)
+            # Without options the SDK (15.1) fails before it asks, and their class is not public: a mapping will do.
+            options: Any = {"terminateReason": "DayIsOver"}
+            await self._client.begin_terminate_job(job, options, polling_interval=0)
 
     async def delete_job(self, job: str) -> None:
         with self._errors(f"delete job {job}", fine=("JobNotFound", "JobBeingDeleted")):
