@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +22,12 @@ from darkroom.output import (
     confirm,
     safe,
 )
+from darkroom.profile import current_profile
 from darkroom.quarantine.reading import Listed, list_quarantine, read_document
 from shared.quarantine import Quarantined
+
+if TYPE_CHECKING:
+    from pipeline.replay import Chosen
 
 app = typer.Typer(no_args_is_help=True, help="Images that cannot be converted: list, show, replay, drop.")
 
@@ -92,6 +97,31 @@ def show(
 
 
 @app.command()
+def replay(
+    names: NamesArgument = None,
+    *,
+    prefix: PrefixOption = "",
+    reason: ReasonOption = "",
+    every: AllOption = False,
+    dry_run: DryRunOption = False,
+    profile: ProfileOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Send images on their way again: after they were mended, or after a new worker can read them."""
+    out = Output(as_json=as_json)
+    _check_choice(names, prefix, reason, every=every)
+    told = asyncio.run(_work(profile, _chosen(names, prefix, reason), "replay", dry_run=dry_run))
+    if as_json:
+        out.document(told)
+        return
+    out.say(f"{'would send' if dry_run else 'sent'} {told['replayed']} of {told['matched']} on their way again")
+    if told["gone"]:
+        out.say(f"{told['gone']} are not in the images container any more: darkroom quarantine drop forgets them")
+    if names and told["matched"] < len(names):
+        raise CommandError(f"{len(names) - told['matched']} of them are not in quarantine", code=ExitCode.NOT_FOUND)
+
+
+@app.command()
 def drop(
     names: NamesArgument = None,
     *,
@@ -107,29 +137,32 @@ def drop(
     out = Output(as_json=as_json)
     _check_choice(names, prefix, reason, every=every)
 
-    async def work(connection: Connection) -> int:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 (slow to load)
-
-        container = await connection.container(connection.settings.storage.quarantine)
-        chosen = list(names or [])
-        if not names:
-            chosen = [one.name async for one in list_quarantine(container, prefix=prefix, reason=reason)]
-        if dry_run or not chosen:
-            return len(chosen)
-        confirm(f"Remove {len(chosen)} document(s) from quarantine?", yes=yes)
-        for name in chosen:
-            try:
-                await container.delete_blob(name)
-            except ResourceNotFoundError as error:
-                if names:
-                    raise CommandError(f"{name!r} is not in quarantine", code=ExitCode.NOT_FOUND) from error
-        return len(chosen)
-
-    count = connected(profile, work)
+    chosen = _chosen(names, prefix, reason)
+    if not dry_run and not yes:
+        found = asyncio.run(_work(profile, chosen, "drop", dry_run=True))
+        confirm(f"Remove {found['matched']} document(s) from quarantine?", yes=yes)
+    told = asyncio.run(_work(profile, chosen, "drop", dry_run=dry_run))
     if as_json:
-        out.document({"dropped": 0 if dry_run else count, "would_drop": count if dry_run else 0})
+        out.document(told)
     else:
-        out.say(f"{'would remove' if dry_run else 'removed'} {count} document(s)")
+        out.say(f"{'would remove' if dry_run else 'removed'} {told['dropped']} document(s)")
+    if names and told["matched"] < len(names):
+        raise CommandError(f"{len(names) - told['matched']} of them are not in quarantine", code=ExitCode.NOT_FOUND)
+
+
+def _chosen(names: list[str] | None, prefix: str, reason: str) -> Chosen:
+    from pipeline.replay import Chosen  # noqa: PLC0415 (the pipeline loads slowly, and list needs none of it)
+
+    return Chosen(names=tuple(names or ()), prefix=prefix, reason=reason)
+
+
+async def _work(profile: str, chosen: Chosen, what: str, *, dry_run: bool) -> dict[str, Any]:
+    from pipeline.clients import open_app  # noqa: PLC0415 (Azure's SDKs are slow to load)
+
+    async with open_app(current_profile(profile).values) as darkroom:
+        replay_ = darkroom.replay
+        done = await (replay_.drop if what == "drop" else replay_.replay)(chosen, dry_run=dry_run)
+        return done.as_json()
 
 
 def _check_choice(names: list[str] | None, prefix: str, reason: str, *, every: bool) -> None:
