@@ -95,7 +95,7 @@ class FakeContainer:
         def act() -> None:
             if name in self.blobs:
                 raise BlobExistsError(self._about(name))
-            self._put(name, b"", {}, appendable=True)
+            self.put(name, b"", {}, appendable=True)
 
         await self._pass("create append", name, act)
 
@@ -120,7 +120,7 @@ class FakeContainer:
         def act() -> str:
             if name in self.blobs:
                 raise BlobExistsError(self._about(name))
-            return self._put(name, data, metadata or {})
+            return self.put(name, data, metadata or {})
 
         return await self._pass("create", name, act)
 
@@ -129,7 +129,7 @@ class FakeContainer:
     ) -> str:
         def act() -> str:
             self._check(name, etag)
-            return self._put(name, data, metadata or {})
+            return self.put(name, data, metadata or {})
 
         return await self._pass("replace", name, act)
 
@@ -212,7 +212,8 @@ class FakeContainer:
         if etag is not None and (name not in self.blobs or self.blobs[name].etag != etag):
             raise BlobChangedError(self._about(name))
 
-    def _put(self, name: str, data: bytes, metadata: Mapping[str, str], *, appendable: bool = False) -> str:
+    def put(self, name: str, data: bytes, metadata: Mapping[str, str], *, appendable: bool = False) -> str:
+        """For tests: a write past the gate; the ETag."""
         now = self._clock()
         known = self.blobs.get(name)
         self.blobs[name] = Blob(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,6 +65,8 @@ class Scenario:
     """Runs alone after all actors have ended or died: those who come later and tidy up."""
     finally_: Callable[[], None]
     """Raises AssertionError when something is wrong at the very end."""
+    unordered: frozenset[str] = frozenset()
+    """Actors whose next step depends on which answers they have, not on the order in which parallel ones came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ class Budget:
     refusals: int = 0
     early_timers: int = 0
     """Times that the clock may run ahead of operations that are waiting."""
+    switches: int | None = None
+    """Times that an actor may be left while it could go on; None: any number."""
 
 
 @dataclass
@@ -120,6 +125,8 @@ class Run:
     path: tuple[Step, ...] = ()
     used: dict[Fate, int] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[object]] = field(default_factory=dict)
+    switches: int = 0
+    last_actor: str = ""
 
     def start(self) -> None:
         """Lets every actor run to its first operation."""
@@ -134,7 +141,8 @@ class Run:
         """What can happen next; nothing when all actors are done or dead."""
         steps: list[Step] = []
         for actor, index, waiting in self._by_actor():
-            steps += [Step(actor, index, fate, waiting.label) for fate in self._fates()]
+            if self._may_run(actor):
+                steps += [Step(actor, index, fate, waiting.label) for fate in self._fates()]
         if self.stage.loop.next_timer() is not None and (not steps or self._left(Fate.TIME_PASSES)):
             steps.append(Step("", 0, Fate.TIME_PASSES, "clock"))
         return steps
@@ -152,6 +160,8 @@ class Run:
         waiting = next(w for actor, index, w in self._by_actor() if (actor, index) == (step.actor, step.index))
         if waiting.label != step.label:
             raise RuntimeError(f"not deterministic: expected {step.label!r}, found {waiting.label!r}")
+        self.switches += self._is_switch(step.actor)
+        self.last_actor = step.actor
         self.stage.waiting.remove(waiting)
         if step.fate is not Fate.ANSWERED:
             self._use(step.fate)
@@ -188,9 +198,14 @@ class Run:
     def state(self) -> Hashable:
         """Equal for equal worlds and equal actors."""
         waiting = tuple(sorted((w.actor, w.label) for w in self.stage.waiting))
-        histories = tuple((name, tuple(items)) for name, items in sorted(self.stage.history.items()))
-        used = tuple(sorted(self.used.items()))
+        histories = tuple((name, self._known(name, items)) for name, items in sorted(self.stage.history.items()))
+        used = tuple(sorted(self.used.items())), self._bound()
         return hash((self.scenario.world.snapshot(), waiting, histories, used)), len(self.stage.dead)
+
+    def _known(self, name: str, items: list[Hashable]) -> Hashable:
+        if name in self.tasks and self.tasks[name].done():
+            return "done"
+        return frozenset(Counter(items).items()) if name in self.scenario.unordered else tuple(items)
 
     def end(self) -> None:
         """All actors are done or dead: those who come later run alone, then the last checks."""
@@ -240,6 +255,16 @@ class Run:
         if self._left(Fate.CRASH_BEFORE):
             fates += [Fate.CRASH_BEFORE, Fate.CRASH_AFTER]
         return fates
+
+    def _is_switch(self, actor: str) -> bool:
+        return actor != self.last_actor and any(w.actor == self.last_actor for w in self.stage.waiting)
+
+    def _may_run(self, actor: str) -> bool:
+        return self.budget.switches is None or self.switches + self._is_switch(actor) <= self.budget.switches
+
+    def _bound(self) -> Hashable:
+        """Where switches are counted, who ran last and how often is part of the state."""
+        return None if self.budget.switches is None else (self.last_actor, self.switches)
 
     def _left(self, fate: Fate) -> bool:
         return self.used.get(_purse(fate), 0) < {
