@@ -11,9 +11,12 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobServiceClient
 from PIL import Image
 
+from pipeline import summary as summaries
+from pipeline.summary import ARCHIVE
 from shared import quarantine
 from shared.errors import DarkroomError
 from shared.naming import Naming, normal_etag, png_name, source_label
+from shared.outcome import Result
 from tests.chaos.corpus import Content
 from tests.chaos.truth import Truth, Version
 
@@ -43,6 +46,7 @@ class Audit:
                 *self._png_names(listings["converted"]),
                 *[problem async for problem in self._pixels(listings["converted"])],
                 *[problem async for problem in self._quarantine_documents(listings["quarantine"])],
+                *[problem async for problem in self._archive(listings["manifests"])],
             ]
         except AzureError as error:
             return [f"storage does not answer: {error!r}"]
@@ -117,6 +121,26 @@ class Audit:
                 continue
             if document.name != name or not document.reason:
                 yield f"quarantine document {name!r} is about {document.name!r}, reason {document.reason!r}"
+
+    async def _archive(self, manifests: Listing) -> AsyncIterator[str]:
+        """Every image of every closed manifest has exactly one fate."""
+        client = self._storage.get_container_client("manifests")
+        for name in manifests:
+            if not name.startswith(ARCHIVE):
+                continue
+            stream = await client.download_blob(name)
+            try:
+                summary = summaries.from_bytes(await stream.readall(), where=name)
+            except DarkroomError as error:
+                yield str(error)
+                continue
+            self.found["archived"] += 1
+            fates = dict(summary.counts)
+            exhausted = fates.pop("quarantined") - fates[Result.REJECTED]
+            if sum(fates.values()) + exhausted != summary.images:
+                yield f"{name}: {summary.images} images, but {dict(summary.counts)}"
+            for what, count in summary.counts.items():
+                self.found[f"archived {what}"] += count
 
     def _good(self) -> dict[str, Version]:
         return self._truth.of(Content.GOOD)

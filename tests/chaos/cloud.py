@@ -11,11 +11,12 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -107,8 +108,26 @@ class Cloud:
         return Keys(event_grid=found["event_grid"], master=found["master"])
 
     async def preempt(self, count: int) -> bool:
-        """Takes the VMs of `count` Spot nodes away. Whether there was one to take."""
-        raise NotImplementedError(count)
+        """Takes the VMs of `count` Spot nodes away (docs/local-batch.md). Whether there was one to take."""
+        auth = aiohttp.BasicAuth(BATCH_ACCOUNT, BATCH_KEY)
+        order = {"poolId": SETTINGS["BATCH_POOL_ID"], "count": count}
+        try:
+            async with (
+                aiohttp.ClientSession(auth=auth) as http,
+                http.post(f"{self.batch_url}/_local/preempt", json=order) as answer,
+            ):
+                return answer.status == 200 and bool((await answer.json())["nodes"])
+        except aiohttp.ClientError:
+            return False  # the service is down at this moment
+
+    async def sweep(self) -> Mapping[str, int]:
+        """A sweep on demand, as an operator starts it; what it counted. Raises ClientError when the host refuses."""
+        url = f"{self.host_url}/api/sweep?min_age=0"
+        headers = {"x-functions-key": self.keys().master}
+        async with aiohttp.ClientSession(headers=headers) as http, http.post(url) as answer:
+            answer.raise_for_status()
+            counts: dict[str, int] = (await answer.json())["counts"]
+            return counts
 
     def build_host(self) -> None:
         """The host's program, once the proxies have their ports."""
@@ -137,7 +156,7 @@ class Cloud:
     def _batch(self) -> Program:
         command = [sys.executable, "-m", "localcloud", "batch", "--port", str(self._ports["batch"])]
         command += ["--data", str(self.folder / "batch"), "--account", BATCH_ACCOUNT, "--key", BATCH_KEY]
-        command += ["--speed", f"{self._speed:g}", "--node-env", f"PYTHONPATH={ROOT}"]
+        command += ["--speed", f"{self._speed:g}", "--restore", "20:60", "--node-env", f"PYTHONPATH={ROOT}"]
         return self._program("batch", command, r"(?:^|\n)ready (http://\S+)", {})
 
     def _host(self) -> Program:

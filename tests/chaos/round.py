@@ -26,6 +26,7 @@ from tests.chaos.weather import Fault, Weather
 SETTLE_SECONDS = 120.0
 """A round that is not accounted for this long after the storm has failed."""
 _SWEEP_EVERY = 6.0
+UNDONE = ("missing", "stale", "in_flight")
 _ORPHAN_PATIENCE = 15.0
 
 
@@ -111,7 +112,7 @@ async def _storm(
 
 
 async def _settle(cloud: Cloud, sender: EventSender, result: Result, say: Callable[[str], None]) -> float:
-    """Waits until the audit has nothing to say, with sweeps in between. Seconds that it took."""
+    """Waits until the audit has nothing to say and a sweep finds nothing to do. Seconds that it took."""
     clock = asyncio.get_running_loop().time
     began, swept = clock(), -_SWEEP_EVERY
     async with cloud.storage() as storage:
@@ -119,25 +120,28 @@ async def _settle(cloud: Cloud, sender: EventSender, result: Result, say: Callab
         while True:
             problems = ["events are still to be delivered"] if not sender.idle else await audit.problems()
             if not problems:
+                problems = await _sweep(cloud) or await audit.problems()
+            if not problems:
                 break
             if clock() - began > SETTLE_SECONDS:
                 result.problems += problems
                 break
             if clock() - swept > _SWEEP_EVERY:
                 swept = clock()
-                await _sweep(cloud)
                 say(f"{clock() - began:6.1f} s {len(problems)} open, first: {problems[0][:150]}")
+                await _sweep(cloud)
             await asyncio.sleep(0.5)
         result.accounted = audit.found
     return clock() - began
 
 
-async def _sweep(cloud: Cloud) -> None:
-    """Starts the sweep as an operator would: by the host's door for functions that no request triggers."""
-    headers = {"x-functions-key": cloud.keys().master}
-    url = f"{cloud.host_url}/admin/functions/sweep"
-    async with aiohttp.ClientSession(headers=headers) as http, http.post(url, json={"input": ""}) as answer:
-        answer.raise_for_status()
+async def _sweep(cloud: Cloud) -> list[str]:
+    """What a sweep found to be done, or why there was none."""
+    try:
+        counts = await cloud.sweep()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return [f"no sweep: {error!r}"]
+    return [f"the sweep counts {counts[what]} images as {what}" for what in UNDONE if counts.get(what)]
 
 
 def _seed(options: Options, what: str) -> int:
