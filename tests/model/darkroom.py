@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline import plan as plans
 from pipeline.inbox import PREFIX, Inbox, inbox_name
 from pipeline.sealing import REFUSED, SEALED, Sealing
 from pipeline.storage import StorageUnavailableError
@@ -48,6 +48,7 @@ class House:
 
     stage: Stage
     settings: PipelineSettings = field(default_factory=lambda: PipelineSettings(manifest_max_images=2))
+    kind: type[Sealing] = Sealing
     acknowledged: list[Arrival] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,6 +69,15 @@ class House:
             inbox = Inbox(container=self.manifests, process=process)
             for one in arrivals:
                 await self._bring(inbox, one, tries)
+
+        return run
+
+    def group(self, process: str, *arrivals: Arrival) -> Actor:
+        """Brings all its arrivals at once, each in an invocation of its own."""
+
+        async def run() -> None:
+            inbox = Inbox(container=self.manifests, process=process)
+            await asyncio.gather(*(self._bring(inbox, one, 1) for one in arrivals))
 
         return run
 
@@ -96,7 +106,7 @@ class House:
     def sealing(self, name: str) -> Sealing:
         """A dispatcher whose plans bear its name."""
         numbers = iter(range(100))
-        return Sealing(
+        return self.kind(
             manifests=self.manifests,
             settings=self.settings,
             now=lambda: NOW,
@@ -160,6 +170,3 @@ class House:
 def unavailable(label: str) -> Exception:
     """What the stages see when an answer is lost or the service is away."""
     return StorageUnavailableError(label)
-
-
-PLAN = plans.BLOB
