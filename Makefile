@@ -31,13 +31,20 @@ setup: .setup/python .setup/node ## make .venv and node_modules (the other targe
 	.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/infra/requirements.txt
 	@touch $@
 
+.setup/runtime: tests/runtime/requirements.txt requirements.txt
+	@mkdir -p .setup
+	@test -x .venv-runtime/bin/python || $(PYTHON) -m venv .venv-runtime
+	.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r tests/runtime/requirements.txt
+	@touch $@
+
 up: setup ## Azure on this machine: storage, events, functions, batch
 	@exec $(BIN)/python -m localcloud up
 
 demo: setup ## drop images, watch them become PNGs, check every pixel [IMAGES=200]
 	@exec $(BIN)/python -m darkroom demo --images $(IMAGES)
 
-test: setup .setup/scan ## all tests
+test: setup .setup/scan .setup/runtime ## all tests
 	$(BIN)/python -m pytest -q
 
 lint: setup
@@ -60,6 +67,8 @@ lock: ## pin the requirement files again
 	for f in requirements worker/requirements requirements-dev tests/infra/requirements; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $$f.in -o $$f.txt; done
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --python-version 3.13 --no-deps --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links tests/runtime/requirements.in -o tests/runtime/requirements.txt
 
 clean: ## remove what setup made
 	rm -rf .venv .venv-* node_modules .setup
