@@ -22,6 +22,7 @@ from tests.chaos.truth import Truth, Version
 
 _OPEN = {"inbox/": "inbox", "plan/": "plan", "sealed/": "sealed manifest", "refused/": "refused inbox"}
 
+
 Listing = Mapping[str, BlobProperties]
 
 
@@ -42,7 +43,7 @@ class Audit:
             return [
                 *self._images(listings["images"]),
                 *self._open_work(listings["manifests"]),
-                *self._quarantine_names(listings["quarantine"]),
+                *self._quarantine_names(listings["quarantine"], listings["converted"]),
                 *self._png_names(listings["converted"]),
                 *[problem async for problem in self._pixels(listings["converted"])],
                 *[problem async for problem in self._quarantine_documents(listings["quarantine"])],
@@ -71,23 +72,24 @@ class Audit:
                     yield f"open {what}: {name}"
 
     def _png_names(self, converted: Listing) -> Iterator[str]:
-        wanted = {png_name(name, Naming.REPLACE): version for name, version in self._good().items()}
-        for png in sorted(wanted.keys() - converted.keys()):
-            yield f"no PNG for {wanted[png].name!r} {wanted[png].etag}"
-        for png in sorted(converted.keys() - wanted.keys()):
+        rivals = self._rivals()
+        for png in sorted(rivals.keys() - converted.keys()):
+            yield f"no PNG for {rivals[png][0].name!r} {rivals[png][0].etag}"
+        for png in sorted(converted.keys() - rivals.keys()):
             yield f"PNG without a valid source: {png!r}"
-        for png in sorted(wanted.keys() & converted.keys()):
-            metadata, version = converted[png].metadata or {}, wanted[png]
-            if metadata.get("source_etag") != version.etag:
-                yield f"stale PNG {png!r}: made from {metadata.get('source_etag')}, current is {version.etag}"
-            if metadata.get("source") != source_label(version.name):
+        for png in sorted(rivals.keys() & converted.keys()):
+            metadata = converted[png].metadata or {}
+            owner = _owner(rivals[png], converted[png])
+            if owner is None:
                 yield f"PNG {png!r} says that it is from {metadata.get('source')!r}"
+            elif metadata.get("source_etag") != owner.etag:
+                yield f"stale PNG {png!r}: made from {metadata.get('source_etag')}, current is {owner.etag}"
 
     async def _pixels(self, converted: Listing) -> AsyncIterator[str]:
         client = self._storage.get_container_client("converted")
-        for name, version in self._good().items():
-            png = png_name(name, Naming.REPLACE)
-            if png not in converted:
+        for png, versions in self._rivals().items():
+            version = _owner(versions, converted[png]) if png in converted else None
+            if version is None:
                 continue
             key = (png, converted[png].etag, version.etag)
             if key not in self._compared:
@@ -98,17 +100,21 @@ class Audit:
                 self._compared.add(key)
             self.found["pngs"] += 1
 
-    def _quarantine_names(self, documents: Listing) -> Iterator[str]:
-        wanted = self._truth.of(Content.BAD)
+    def _quarantine_names(self, documents: Listing, converted: Listing) -> Iterator[str]:
+        losers = self._losers(converted)
+        wanted = self._truth.of(Content.BAD) | losers
         self.found["quarantined"] = len(wanted.keys() & documents.keys())
+        self.found["name conflicts"] = len(losers.keys() & documents.keys())
         for name in sorted(wanted.keys() - documents.keys()):
-            yield f"bad image not in quarantine: {name!r} {wanted[name].etag}"
+            yield f"{'loser' if name in losers else 'bad image'} not in quarantine: {name!r} {wanted[name].etag}"
         for name in sorted(documents.keys() - wanted.keys()):
             yield f"in quarantine, but not a bad image: {name!r} ({(documents[name].metadata or {}).get('reason')})"
         for name in sorted(wanted.keys() & documents.keys()):
-            etag = (documents[name].metadata or {}).get("source_etag")
-            if etag != wanted[name].etag:
-                yield f"quarantine of {name!r} is about {etag}, current is {wanted[name].etag}"
+            metadata = documents[name].metadata or {}
+            if metadata.get("source_etag") != wanted[name].etag:
+                yield f"quarantine of {name!r} is about {metadata.get('source_etag')}, current is {wanted[name].etag}"
+            if (metadata.get("reason") == quarantine.NAME_CONFLICT) != (name in losers):
+                yield f"quarantine of {name!r} gives a wrong reason: {metadata.get('reason')}"
 
     async def _quarantine_documents(self, documents: Listing) -> AsyncIterator[str]:
         client = self._storage.get_container_client("quarantine")
@@ -142,8 +148,26 @@ class Audit:
             for what, count in summary.counts.items():
                 self.found[f"archived {what}"] += count
 
-    def _good(self) -> dict[str, Version]:
-        return self._truth.of(Content.GOOD)
+    def _rivals(self) -> dict[str, list[Version]]:
+        """The good images by the name of their PNG: two that share one compete for it."""
+        found: dict[str, list[Version]] = {}
+        for name, version in self._truth.of(Content.GOOD).items():
+            found.setdefault(png_name(name, Naming.REPLACE), []).append(version)
+        return found
+
+    def _losers(self, converted: Listing) -> dict[str, Version]:
+        """Of rivals, all but the one that has the PNG."""
+        return {
+            version.name: version
+            for png, versions in self._rivals().items()
+            for version in versions
+            if png in converted and _owner(versions, converted[png]) not in (None, version)
+        }
+
+
+def _owner(versions: list[Version], png: BlobProperties) -> Version | None:
+    label = (png.metadata or {}).get("source")
+    return next((version for version in versions if source_label(version.name) == label), None)
 
 
 def _difference(jpeg: bytes, png: bytes) -> str:

@@ -31,9 +31,10 @@ _SUFFIXES = [".jpg", ".JPG", ".jpeg", ".Jpe", ".jfif"]
 
 
 def good(rng: random.Random) -> Picture:
-    """A JPEG of noise blown up: a few KB to some 100 KB, no two alike."""
+    """A JPEG of noise blown up, no two alike: mostly small, one in eight large enough to keep a node busy a while."""
     small = Image.frombytes("RGB", (8, 8), rng.randbytes(192))
-    size = (rng.randrange(16, 400), rng.randrange(16, 400))
+    most = 2400 if rng.random() < 0.125 else 400
+    size = (rng.randrange(16, most), rng.randrange(16, most))
     mode = rng.choice(["RGB", "RGB", "L"])
     out = io.BytesIO()
     small.convert(mode).resize(size, Image.Resampling.BICUBIC).save(
@@ -52,15 +53,24 @@ def bad(rng: random.Random) -> Picture:
 
 
 def names(rng: random.Random, count: int) -> list[str]:
-    """Distinct names that storage allows, one in two of them hostile, and no two for one PNG.
+    """Distinct names that storage allows, one in two of them hostile, and about one in twenty with a rival: another
+    name for the same PNG.
 
     Azurite refuses `..`, turns backslashes round and chokes on control characters: those are tried on the parts alone.
     """
     long = ["l" * 1020 + ".jpg", "é" * 1019 + ".jpeg", "d/" * 200 + "x.jpg"]
     made = dict.fromkeys(long[: max(1, count // 20)])
     while len(made) < count:
-        made[_name(rng, len(made))] = None
+        name = _name(rng, len(made))
+        made[name] = None
+        if rng.random() < 0.05 and len(made) < count:
+            made[_rival(rng, name)] = None
     return list(made)
+
+
+def _rival(rng: random.Random, name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}{rng.choice([other for other in _SUFFIXES if other != '.' + suffix])}"
 
 
 def _name(rng: random.Random, number: int) -> str:

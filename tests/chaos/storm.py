@@ -59,20 +59,21 @@ def schedule(rng: random.Random, *, seconds: float) -> list[Event]:
 
 STORAGE_RULES: tuple[Rule, ...] = even(
     {
-        Fault.DROP: 0.004,
-        Fault.DELAY: 0.02,
-        Fault.DUPLICATE: 0.01,
-        Fault.CUT_REQUEST: 0.004,
-        Fault.CUT_ANSWER: 0.004,
-        Fault.LOSE_ANSWER: 0.01,
-        Fault.FALSE_ERROR: 0.005,
-        Fault.INTERNAL: 0.005,
-        Fault.BUSY: 0.005,
-        Fault.BUSY_LATER: 0.002,
-        Fault.TOO_MANY: 0.002,
+        Fault.DROP: 0.008,
+        Fault.DELAY: 0.04,
+        Fault.DUPLICATE: 0.02,
+        Fault.CUT_REQUEST: 0.008,
+        Fault.CUT_ANSWER: 0.008,
+        Fault.LOSE_ANSWER: 0.02,
+        Fault.FALSE_ERROR: 0.01,
+        Fault.INTERNAL: 0.01,
+        Fault.BUSY: 0.01,
+        Fault.BUSY_LATER: 0.004,
+        Fault.TOO_MANY: 0.004,
+        Fault.TOO_MANY_LATER: 0.004,
     }
 )
-"""About 7 % of all requests: a bad day, and more than an SDK's own retries can hide."""
+"""About 15 % of all requests: a bad day, and more than an SDK's own retries can hide."""
 
 BATCH_RULES: tuple[Rule, ...] = even(
     {

@@ -15,7 +15,7 @@ from tests.chaos.processes import Service, descendants
 from tests.chaos.storm import BATCH_RULES, OUTAGE, STORAGE_RULES, Blow, Event
 from tests.chaos.weather import Rule, Weather
 
-_SEARCH_SECONDS = 5.0
+_SEARCH_SECONDS = 8.0
 """How long a blow waits for a victim (a running task) before it counts as missed."""
 
 

@@ -38,9 +38,10 @@ def version(name: str, number: int = 1, picture: Picture | None = None) -> Versi
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_names_are_legal_distinct_and_never_compete_for_a_png(seed: int) -> None:
+def test_names_are_legal_and_distinct_and_some_compete_for_a_png(seed: int) -> None:
     found = names(random.Random(seed), 200)
-    assert len({png_name(name, Naming.REPLACE) for name in found}) == 200
+    assert len(set(found)) == 200
+    assert 180 < len({png_name(name, Naming.REPLACE) for name in found}) < 200
     assert all(is_jpeg_name(name) and len(name) <= MAX_BLOB_NAME for name in found)
     assert max(len(name) for name in found) == MAX_BLOB_NAME
     assert not any(re.search(r"[\x00-\x1f\\]|(^|/)\.\.(/|$)", name) for name in found)
