@@ -86,6 +86,9 @@ class RunSettings:
         at_least=0,
         at_most=600,
     )
+    storage_retries: int = setting(
+        "WORKER_STORAGE_RETRIES", 5, "Times that one request to storage is made again.", at_least=0, at_most=50
+    )
     log: Log = setting("WORKER_LOG", Log.TEXT, "How a line an image is written on standard output.")
 
 

@@ -63,6 +63,7 @@ class Converter:
             )
         self._socket = ours
         self._ready = False
+        self.busy = False
 
     @property
     def pid(self) -> int:
@@ -86,6 +87,13 @@ class Converter:
     def convert(self, jpeg: bytes) -> Png:
         """The PNG of a JPEG. Raises RejectedError, OverdueError, or DiedError."""
         self.wait_ready()
+        self.busy = True
+        try:
+            return self._exchange(jpeg)
+        finally:
+            self.busy = False
+
+    def _exchange(self, jpeg: bytes) -> Png:
         deadline = time.monotonic() + self._settings.max_seconds
         pieces: list[bytearray] = []
         try:
@@ -102,6 +110,10 @@ class Converter:
             raise OverdueError(f"no answer within {self._settings.max_seconds:g} seconds") from error
         except (OSError, EOFError) as error:
             raise DiedError(self._end()) from error
+
+    def hang_up(self) -> None:
+        """Closes the socket; the process ends when it notices."""
+        self._socket.close()
 
     def close(self) -> None:
         """Ends the process now."""
@@ -168,6 +180,15 @@ class Converters:
     def pids(self) -> list[int]:
         """The processes' ids, for whoever measures or ends them."""
         return [converter.pid for converter in list(self._all)]
+
+    def busy(self, pid: int) -> bool:
+        """Whether the process with this id has an image in hand."""
+        return any(converter.pid == pid and converter.busy for converter in list(self._all))
+
+    def hang_up(self) -> None:
+        """Closes the sockets, as the end of this process would; the processes end by themselves."""
+        for converter in list(self._all):
+            converter.hang_up()
 
     def close(self) -> None:
         """Ends all processes; a conversion under way ends with DiedError."""

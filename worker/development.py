@@ -109,7 +109,10 @@ class Developer:
         except BlobMissingError as error:
             raise Ended(result=Result.DELETED, detail="The image is gone.") from error
         except ConditionError as error:
-            raise Ended(result=Result.SUPERSEDED, detail="A newer version has taken its place.") from error
+            await self._expect_present(entry)  # a blob that is gone may fail the condition, too
+            raise RetryableError(
+                f"{entry.name}: storage says both that this version is there and that it is not"
+            ) from error
         except ArchivedError as error:
             raise RejectedError(Reason.ARCHIVED) from error
 

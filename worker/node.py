@@ -22,6 +22,7 @@ from worker.command import Exit
 from worker.converters import Converters
 from worker.ledger import Ledger
 from worker.listing import entries as listed
+from worker.notices import NoticeError, heeding
 from worker.report import Report
 from worker.run import Run
 
@@ -82,12 +83,12 @@ async def _told(task: Task, converters: Converters) -> Exit:
     """Carries out the task; errors become a line and an exit code."""
     from worker.storage import AzureBlobs  # noqa: PLC0415 (0.4 s, while the converting processes start)
 
-    blobs = AzureBlobs(task.storage, identity_client_id=task.identity.client_id)
+    asked = asyncio.Event()
+    blobs = AzureBlobs(task.storage, identity_client_id=task.identity.client_id, retries=task.run.storage_retries)
     report = Report(0, task.log)
     try:
-        if task.manifest:
-            return await _manifest(task, blobs, converters)
-        return await _by_hand(task, blobs, converters)
+        work = (_manifest if task.manifest else _by_hand)(task, blobs, converters, asked)
+        return await heeding(asked, task.run.grace, work)
     except ContainerMissingError as error:
         report.say("error", f"{error}: is it made, and is its name right (IMAGES_CONTAINER and the like)?")
         return Exit.NO_CONTAINER
@@ -100,14 +101,14 @@ async def _told(task: Task, converters: Converters) -> Exit:
     except DocumentError as error:
         report.say("error", str(error))
         return Exit.WRONG
-    except RetryableError as error:
+    except (RetryableError, NoticeError) as error:
         report.say("error", f"unfinished, and a retry may finish it: {error}")
         return Exit.UNFINISHED
     finally:
         await blobs.close()
 
 
-async def _manifest(task: Task, blobs: Blobs, converters: Converters) -> Exit:
+async def _manifest(task: Task, blobs: Blobs, converters: Converters, asked: asyncio.Event) -> Exit:
     storage = task.storage
     where = f"{storage.manifests}/{task.manifest}"
     manifest = from_bytes((await blobs.get(storage.manifests, task.manifest)).data, where=where)
@@ -115,10 +116,10 @@ async def _manifest(task: Task, blobs: Blobs, converters: Converters) -> Exit:
     left = undone(manifest.entries, await ledger.earlier())
     report = Report(len(manifest.entries), task.log)
     report.earlier(len(manifest.entries) - len(left))
-    return await _run(task, blobs, converters, left, naming=manifest.naming, report=report, ledger=ledger)
+    return await _run(task, blobs, converters, left, naming=manifest.naming, report=report, ledger=ledger, asked=asked)
 
 
-async def _by_hand(task: Task, blobs: Blobs, converters: Converters) -> Exit:
+async def _by_hand(task: Task, blobs: Blobs, converters: Converters, asked: asyncio.Event) -> Exit:
     options, images = task.options, task.storage.images
     share = await listed(
         blobs,
@@ -132,7 +133,9 @@ async def _by_hand(task: Task, blobs: Blobs, converters: Converters) -> Exit:
     if not share:
         report.say("error", f"no images: container {images!r} has no JPG under {options.prefix!r} for this task")
         return Exit.NO_IMAGES
-    return await _run(task, blobs, converters, share, naming=task.by_hand.naming, report=report, ledger=None)
+    return await _run(
+        task, blobs, converters, share, naming=task.by_hand.naming, report=report, ledger=None, asked=asked
+    )
 
 
 async def _run(
@@ -144,6 +147,7 @@ async def _run(
     naming: Naming,
     report: Report,
     ledger: Ledger | None,
+    asked: asyncio.Event,
 ) -> Exit:
     run = Run(
         blobs,
@@ -154,6 +158,7 @@ async def _run(
         settings=task.run,
         report=report,
         ledger=ledger,
+        asked=asked,
     )
     left = len(entries)
     try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from shared.app_settings import StorageSettings
@@ -27,7 +26,7 @@ _LANES_A_PROCESS = 6  # images under way for each converting process: the others
 
 @dataclass(slots=True)
 class Stop:
-    """Why no new image is begun, once that is so."""
+    """Why no new image is begun, once that is so. `asked` is set by a node's notice, or when the world fails."""
 
     asked: asyncio.Event
     failure: RetryableError | None = None
@@ -39,19 +38,6 @@ class Stop:
         self.failures += 1
         if self.failures >= _FAILURES:
             self.asked.set()
-
-
-@contextlib.contextmanager
-def notices(asked: asyncio.Event) -> Iterator[None]:
-    """While the block runs, SIGTERM (a node's notice) and SIGINT set the event instead of ending the process."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 class Run:
@@ -68,6 +54,7 @@ class Run:
         settings: RunSettings,
         report: Report,
         ledger: Ledger | None,
+        asked: asyncio.Event,
     ) -> None:
         async def convert(jpeg: bytes, /) -> Png:
             loop = asyncio.get_running_loop()
@@ -77,7 +64,7 @@ class Run:
         self._settings = settings
         self._report = report
         self._ledger = ledger
-        self._stop = Stop(asked=asyncio.Event())
+        self._stop = Stop(asked=asked)
         self._developer = Developer(
             blobs,
             convert,
@@ -102,10 +89,9 @@ class Run:
                 finished = await self._one(queue.pop())
                 done += finished  # after the wait: the other lanes count meanwhile
 
-        with notices(self._stop.asked):
-            async with self._ledger.keep() if self._ledger else _nothing():
-                count = min(total, self._converters.count * _LANES_A_PROCESS)
-                await self._finish([asyncio.create_task(lane()) for _ in range(count)])
+        async with self._ledger.keep() if self._ledger else _nothing():
+            count = min(total, self._converters.count * _LANES_A_PROCESS)
+            await self._finish([asyncio.create_task(lane()) for _ in range(count)])
         if self._stop.failure is not None:
             raise self._stop.failure
         return total - done

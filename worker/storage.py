@@ -49,6 +49,7 @@ _SAFE = "/~@:!$'()*,;=&+"
 _SCOPE = "https://storage.azure.com/.default"
 _PIECE = 1 << 18  # bytes handed to the socket at a time
 _META = "x-ms-meta-"
+_SAFE = "/~!$'()*,:@&=;"  # what the transport leaves unquoted in a path: what is signed must be what is sent
 _AZURITE = (
     "devstoreaccount1",
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
@@ -111,12 +112,18 @@ class _SharedKeyPolicy(SansIOHTTPPolicy[Any, Any]):
 class AzureBlobs:
     """The port over an account. Made inside a running event loop; `close` when done."""
 
-    def __init__(self, storage: StorageSettings, *, identity_client_id: str = "") -> None:
+    def __init__(self, storage: StorageSettings, *, identity_client_id: str = "", retries: int = 5) -> None:
         self._endpoint = blob_endpoint(storage)
         self._credential: Any = None
         policies = [
             HeadersPolicy({"x-ms-version": _VERSION, "User-Agent": "darkroom-worker"}),
-            AsyncRetryPolicy(retry_total=5, retry_connect=5, retry_read=5, retry_status=5, retry_backoff_max=20),
+            AsyncRetryPolicy(
+                retry_total=retries,
+                retry_connect=retries,
+                retry_read=retries,
+                retry_status=retries,
+                retry_backoff_max=20,
+            ),
             self._authentication(storage, identity_client_id),
         ]
         # Reading proxies and .netrc costs two threads' turns a request: only where there is a proxy.

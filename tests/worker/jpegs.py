@@ -84,3 +84,10 @@ def exif(orientation: int = 1, *, order: str = "<", size: tuple[int, int] = (97,
 def with_segment(data: bytes, marker: int, body: bytes) -> bytes:
     """A JPEG with one more segment right after its start."""
     return data[:2] + bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+def flat(size: tuple[int, int], *, progressive: bool = False) -> bytes:
+    """A JPEG of one colour: many pixels, few bytes, soon made."""
+    out = io.BytesIO()
+    Image.new("RGB", size, (10, 120, 200)).save(out, "JPEG", progressive=progressive)
+    return out.getvalue()
