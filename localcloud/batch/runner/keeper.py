@@ -1,13 +1,14 @@
 """Starts, watches and ends processes; a small program of its own, spoken to in lines of JSON over its standard streams.
 
 Why a process of its own: whatever happens to the service (kill -9 included), its end of the pipe closes, and this
-program then kills every process that it started. It runs in its own session, its children in theirs; on Linux a child
-also dies with this program, and what a child leaves behind is adopted and killed too. Standard library only; started
-with `python -I -S`.
+program then kills every process that it started, and on Linux also those that they left behind, which it adopts. It is
+small, so that starting a process is cheap, and asks the kernel for nothing that would make it less so. Standard library
+only; started with `python -I -S`.
 
 In:  {"start": ID, "argv": [...], "cwd": ..., "env": {...}, "out": PATH, "err": PATH}
      {"stop": ID, "grace": SECONDS}
-Out: {"id": ID, "code": N}, when it ended (killed by signal S: 128 + S)
+Out: {"id": ID, "pid": N}, when it started
+     {"id": ID, "code": N}, when it ended (killed by signal S: 128 + S)
      {"id": ID, "error": "notfound" | "failed", "text": ...}
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
@@ -25,15 +27,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform.startswith("linux")
 _LIBC = ctypes.CDLL(None, use_errno=True) if _LINUX else None
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Keeper:
@@ -92,8 +88,7 @@ class Keeper:
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    start_new_session=True,
-                    preexec_fn=_die_with_parent if _LINUX else None,  # noqa: PLW1509 - there are no threads here
+                    process_group=0,
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             missing = isinstance(error, FileNotFoundError) and error.filename != request["cwd"]
@@ -101,6 +96,7 @@ class Keeper:
             return
         self._processes[process.pid] = (request["start"], process)
         self._pids[request["start"]] = process.pid
+        self._say({"id": request["start"], "pid": process.pid})
 
     def _stop(self, run_id: int, grace: float) -> None:
         pid = self._pids.get(run_id)
@@ -168,6 +164,8 @@ def _children() -> list[int]:
 def main() -> None:
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    gc.freeze()
+    gc.disable()  # nothing here makes cycles, and a fork is cheaper when no page is touched
     Keeper().run()
 
 

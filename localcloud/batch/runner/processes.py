@@ -1,8 +1,11 @@
-"""The service's side of the keeper: start and stop processes, hear of their ends."""
+"""The service's side of the keepers: start and stop processes, hear of their ends."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,21 +27,67 @@ class Ended:
 
 
 class Processes:
-    """Starts its keeper with the first process. `ended(run_id, Ended)` is called on the event loop."""
+    """Starts and stops processes. `ended(run_id, Ended)` is called on the event loop.
+
+    There are a few keepers, made when they are needed: starting a process keeps a keeper busy until its program runs,
+    and tasks that start at the same time should not wait for one another.
+    """
+
+    def __init__(self, ended: Callable[[int, Ended], None], *, keepers: int = 4) -> None:
+        self._ended = ended
+        self._most = keepers
+        self._keepers: list[_Keeper] = []
+        self._places: dict[int, _Keeper] = {}
+
+    def start(
+        self, run_id: int, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path
+    ) -> None:
+        keeper_of_run = self._least_loaded()
+        self._places[run_id] = keeper_of_run
+        keeper_of_run.start(run_id, argv, cwd=cwd, env=env, out=out, err=err)
+
+    def _least_loaded(self) -> "_Keeper":
+        best = min(self._keepers, key=lambda k: k.load, default=None)
+        if best is None or (best.load and len(self._keepers) < self._most):
+            best = _Keeper(self._run_ended)
+            self._keepers.append(best)
+        return best
+
+    def _run_ended(self, run_id: int, end: Ended) -> None:
+        self._places.pop(run_id, None)
+        self._ended(run_id, end)
+
+    def stop(self, run_id: int, grace: float) -> None:
+        """SIGTERM to the process group now, SIGKILL after `grace` seconds."""
+        place = self._places.get(run_id)
+        if place is not None:
+            place.stop(run_id, grace)
+
+    async def close(self) -> None:
+        """Kill everything that still runs and wait until it is gone."""
+        await asyncio.gather(*(k.close() for k in self._keepers))
+
+
+class _Keeper:
+    """One keeper process and the runs that it was given."""
 
     def __init__(self, ended: Callable[[int, Ended], None]) -> None:
         self._ended = ended
         self._keeper: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[None] | None = None
         self._queue: list[bytes] = []
-        self._running: set[int] = set()
+        self._running: dict[int, int] = {}  # by run: its process, 0 until that is known
         self._reading: asyncio.Task[None] | None = None
         self._closing = False
+
+    @property
+    def load(self) -> int:
+        return len(self._running)
 
     def start(
         self, run_id: int, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path
     ) -> None:
-        self._running.add(run_id)
+        self._running[run_id] = 0
         self._send(
             {
                 "start": run_id,
@@ -87,7 +136,10 @@ class Processes:
         while line := await process.stdout.readline():
             message = json.loads(line)
             run_id = int(message["id"])
-            self._running.discard(run_id)
+            if "pid" in message:
+                self._running[run_id] = int(message["pid"])
+                continue
+            self._running.pop(run_id, None)
             self._ended(
                 run_id,
                 Ended(code=message.get("code"), error=message.get("error"), text=str(message.get("text", ""))),
@@ -96,9 +148,13 @@ class Processes:
         self._lost()
 
     def _lost(self) -> None:
-        """The keeper is gone, and with it all its processes."""
+        """The keeper is gone. Its processes are not: nobody would hear of their ends, so they end now."""
         self._keeper = self._starting = None
-        running, self._running = self._running, set()
+        running, self._running = self._running, {}
+        for pid in running.values():
+            if pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
         if self._closing:
             return
         _LOG.error("the process keeper ended unexpectedly, runs=%d", len(running))

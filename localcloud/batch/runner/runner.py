@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ class Runner:
         self._processes = Processes(self._process_ended)
         self._places: dict[int, Place] = {}
         self._stopped: set[int] = set()
+        self._roots: set[Path] = set()
         self._transferring: dict[int, asyncio.Task[None]] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -76,8 +78,7 @@ class Runner:
         )
         try:
             argv = shlex.split(place.command.command_line)
-            (place.root / layout.SHARED).mkdir(parents=True, exist_ok=True)
-            place.working.mkdir(parents=True, exist_ok=True)
+            self._make_directories(place)
         except ValueError as error:
             self._finish(run.id, _failed("CommandLaunchFailed", f"The command line cannot be split: {error}"))
             return
@@ -91,6 +92,17 @@ class Runner:
             self._transferring[run.id] = asyncio.get_running_loop().create_task(work)
         else:
             self._start(run.id, place, argv, environment)
+
+    def _make_directories(self, place: Place) -> None:
+        if place.root not in self._roots:
+            (place.root / layout.SHARED).mkdir(parents=True, exist_ok=True)
+            self._roots.add(place.root)
+        directory = str(place.directory)
+        try:
+            os.mkdir(directory)
+            os.mkdir(f"{directory}/{layout.WORKING}")
+        except OSError:
+            place.working.mkdir(parents=True, exist_ok=True)
 
     async def _download_and_start(
         self, run_id: int, place: Place, argv: Sequence[str], environment: Mapping[str, str]
@@ -169,6 +181,7 @@ class Runner:
     # --- files ---
 
     def _clean(self, path: Path) -> None:
+        self._roots.discard(path)
         if path.exists():
             task = asyncio.get_running_loop().create_task(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
             self._cleaning.add(task)
