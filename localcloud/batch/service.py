@@ -14,6 +14,7 @@ from localcloud.batch.runner.transfers import Transfers
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 3600.0
+_COMMIT_DELAY = 0.02
 
 
 class Store(Protocol):
@@ -38,7 +39,9 @@ class Service:
         self.runner = Runner(site, transfers=transfers, ended=self._run_ended)
         self._store = store
         self._alarm: asyncio.TimerHandle | None = None
-        self._pumping = False
+        self._alarm_for: float | None = None
+        self._committing: asyncio.TimerHandle | None = None
+        self._working = False
         self._closed = False
 
     @property
@@ -63,31 +66,47 @@ class Service:
         self.pump()
 
     def reading(self) -> Account:
-        """The account as it is now, for reading only."""
+        """The account as it is now, for reading only. What a reader sees is remembered before the reader sees it."""
         self.account.advance(self.clock.now())
-        if self.account.world.effects or self.account.world.changed:
-            self.pump()
+        self.pump()
         return self.account
 
     def pump(self) -> None:
         """Let due timers fire, carry effects out, remember changes, and set the alarm for what comes next."""
-        self._pumping = False
         if self._closed:
             return
+        self._work()
+        self._commit()
+
+    def _work(self) -> None:
+        self._working = False
         self.account.advance(self.clock.now())
-        self.runner.carry_out(self.account.take_effects())
-        if self._store is not None:
-            self._store.commit(self.account)
+        effects = self.account.take_effects()
+        if effects:
+            self.runner.carry_out(effects)
         self._set_alarm()
 
+    def _commit(self) -> None:
+        if self._committing is not None:
+            self._committing.cancel()
+            self._committing = None
+        if self._store is not None:
+            self._store.commit(self.account)
+
     def _set_alarm(self) -> None:
+        due = self.account.next_event_time()
+        if due == self._alarm_for:
+            return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = None
-        due = self.account.next_event_time()
+        self._alarm, self._alarm_for = None, due
         if due is not None:
             delay = min(self.clock.wall_seconds_until(due), _LONGEST_SLEEP)
-            self._alarm = asyncio.get_running_loop().call_later(delay, self.pump)
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._alarmed)
+
+    def _alarmed(self) -> None:
+        self._alarm_for = None
+        self.pump()
 
     def _run_ended(self, run_id: int, end: Exit) -> None:
         if self._closed:
@@ -95,9 +114,21 @@ class Service:
         self.account.advance(self.clock.now())
         if not self.account.finished(run_id, end):
             _LOG.debug("account=%s an unknown run ended, run=%d", self.name, run_id)
-        if not self._pumping:  # one pump for all ends of this turn of the loop
-            self._pumping = True
-            asyncio.get_running_loop().call_soon(self.pump)
+        loop = asyncio.get_running_loop()
+        if not self._working:  # once for all ends of this turn of the loop
+            self._working = True
+            loop.call_soon(self._go_on)
+        if self._committing is None:  # and once for all that end within a moment that nobody looked at
+            self._committing = loop.call_later(_COMMIT_DELAY, self._commit_later)
+
+    def _go_on(self) -> None:
+        if not self._closed:
+            self._work()
+
+    def _commit_later(self) -> None:
+        self._committing = None
+        if not self._closed:
+            self._commit()
 
     async def close(self) -> None:
         """Stop: kill what runs, keep what is known."""

@@ -2,10 +2,10 @@
 
 Why a process of its own: whatever happens to the service (kill -9 included), its end of the pipe closes, and this
 program then kills every process that it started, and on Linux also those that they left behind, which it adopts. It is
-small, so that starting a process is cheap, and asks the kernel for nothing that would make it less so. Standard library
-only; started with `python -I -S`.
+small, so that starting a process is cheap. Standard library only; started with `python -I -S`.
 
-In:  {"start": ID, "argv": [...], "cwd": ..., "env": {...}, "out": PATH, "err": PATH}
+In:  {"node": NODE, "env": {...}}, once before its first start: what all runs on that node share
+     {"start": ID, "node": NODE, "argv": [...], "dir": PATH, "wd": PATH, "env": {...}}
      {"stop": ID, "grace": SECONDS}
 Out: {"id": ID, "pid": N}, when it started
      {"id": ID, "code": N}, when it ended (killed by signal S: 128 + S)
@@ -21,7 +21,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,17 +28,21 @@ from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform.startswith("linux")
-_LIBC = ctypes.CDLL(None, use_errno=True) if _LINUX else None
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGCHLD)
 
 
 class Keeper:
     """The processes of one service."""
 
     def __init__(self) -> None:
-        self._processes: dict[int, tuple[int, subprocess.Popen[bytes]]] = {}  # by pid: (id, process)
-        self._pids: dict[int, int] = {}
+        self._running: dict[int, int] = {}  # by pid: the run
+        self._pids: dict[int, int] = {}  # by run: the pid
+        self._nodes: dict[str, dict[str, str]] = {}
+        self._programs: dict[tuple[str, str], str] = {}
         self._kills: list[tuple[float, int]] = []
         self._input = b""
+        self._output: list[str] = []
 
     def run(self) -> None:
         """Serve until the other end of standard input is closed; then kill everything."""
@@ -59,6 +62,7 @@ class Keeper:
                 self._kill_overdue()
                 if 0 in readable and not self._serve():
                     return
+                self._flush()
         finally:
             self._kill_all()
 
@@ -74,29 +78,63 @@ class Keeper:
             request = json.loads(line)
             if "start" in request:
                 self._start(request)
-            else:
+            elif "stop" in request:
                 self._stop(request["stop"], request["grace"])
+            else:
+                self._nodes[request["node"]] = request["env"]
         return True
 
     def _start(self, request: dict[str, Any]) -> None:
+        run_id, directory, argv = request["start"], request["dir"], request["argv"]
+        environment = {**self._nodes[request["node"]], **request["env"]}
         try:
-            with Path(request["out"]).open("wb") as out, Path(request["err"]).open("wb") as err:
-                process = subprocess.Popen(  # noqa: S603 - running command lines is what this program is for
-                    request["argv"],
-                    cwd=request["cwd"],
-                    env=request["env"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    process_group=0,
-                )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            missing = isinstance(error, FileNotFoundError) and error.filename != request["cwd"]
-            self._say({"id": request["start"], "error": "notfound" if missing else "failed", "text": str(error)})
+            self._enter(directory, request["wd"])
+            program = self._program(argv[0], environment.get("PATH", ""))
+            if program is None:
+                self._say({"id": run_id, "error": "notfound", "text": f"No such program: {argv[0]!r}"})
+                return
+            pid = os.posix_spawn(
+                program,
+                argv,
+                environment,
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, f"{directory}/stdout.txt", _WRITE, 0o644),
+                    (os.POSIX_SPAWN_OPEN, 2, f"{directory}/stderr.txt", _WRITE, 0o644),
+                ),
+                setpgroup=0,
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        except (OSError, ValueError) as error:
+            self._say({"id": run_id, "error": "failed", "text": str(error)})
             return
-        self._processes[process.pid] = (request["start"], process)
-        self._pids[request["start"]] = process.pid
-        self._say({"id": request["start"], "pid": process.pid})
+        self._running[pid] = run_id
+        self._pids[run_id] = pid
+        self._say({"id": run_id, "pid": pid})
+
+    @staticmethod
+    def _enter(directory: str, working: str) -> None:
+        """Make the run's directories and go there: a process starts where its parent is."""
+        try:
+            os.mkdir(directory)
+            os.mkdir(working)
+        except (FileExistsError, FileNotFoundError):
+            os.makedirs(working, exist_ok=True)
+        os.chdir(working)
+
+    def _program(self, name: str, path: str) -> str | None:
+        """Where the program is: by the PATH that the run sees; a name with a slash, relative to its directory."""
+        if "/" in name:
+            return name if os.path.exists(name) else None
+        known = self._programs.get((name, path))
+        if known is not None and os.access(known, os.X_OK):
+            return known
+        for folder in path.split(os.pathsep):
+            candidate = f"{folder or '.'}/{name}"
+            if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+                self._programs[name, path] = candidate
+                return candidate
+        return None
 
     def _stop(self, run_id: int, grace: float) -> None:
         pid = self._pids.get(run_id)
@@ -105,11 +143,13 @@ class Keeper:
             self._kills.append((time.monotonic() + grace, pid))
 
     def _kill_overdue(self) -> None:
+        if not self._kills:
+            return
         now = time.monotonic()
         for when, pid in self._kills:
-            if when <= now and pid in self._processes:
+            if when <= now and pid in self._running:
                 self._signal(pid, signal.SIGKILL)
-        self._kills = [(when, pid) for when, pid in self._kills if when > now and pid in self._processes]
+        self._kills = [(when, pid) for when, pid in self._kills if when > now and pid in self._running]
 
     def _reap(self) -> None:
         while True:
@@ -119,13 +159,11 @@ class Keeper:
                 return
             if pid == 0:
                 return
-            known = self._processes.pop(pid, None)
-            if known is None:
-                continue  # something a task left behind
-            run_id, process = known
+            run_id = self._running.pop(pid, None)
+            if run_id is None:
+                continue  # something that a task left behind
             del self._pids[run_id]
             code = os.waitstatus_to_exitcode(status)
-            process.returncode = code
             self._signal(pid, signal.SIGKILL)  # the rest of its group
             self._say({"id": run_id, "code": code if code >= 0 else 128 - code})
 
@@ -134,15 +172,21 @@ class Keeper:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
 
-    @staticmethod
-    def _say(message: dict[str, Any]) -> None:
-        line = json.dumps(message).encode() + b"\n"
+    def _say(self, message: dict[str, Any]) -> None:
+        self._output.append(json.dumps(message))
+
+    def _flush(self) -> None:
+        """Say all that happened in this turn at once."""
+        if not self._output:
+            return
+        data = ("\n".join(self._output) + "\n").encode()
+        self._output.clear()
         with contextlib.suppress(BrokenPipeError):
-            while line:
-                line = line[os.write(1, line) :]
+            while data:
+                data = data[os.write(1, data) :]
 
     def _kill_all(self) -> None:
-        for pid in self._processes:
+        for pid in self._running:
             self._signal(pid, signal.SIGKILL)
         for pid in _children():
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -162,10 +206,10 @@ def _children() -> list[int]:
 
 
 def main() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if _LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     gc.freeze()
-    gc.disable()  # nothing here makes cycles, and a fork is cheaper when no page is touched
+    gc.disable()  # nothing here makes cycles
     Keeper().run()
 
 

@@ -7,9 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from localcloud.batch.runner import keeper
 
@@ -26,6 +25,21 @@ class Ended:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launching:
+    """A process to be. `shared`: the environment that all runs on `node` have; `environment`: what this one has more.
+
+    Its output goes to stdout.txt and stderr.txt in `directory`; both directories are made.
+    """
+
+    node: str
+    shared: dict[str, str]
+    argv: list[str]
+    directory: str
+    working: str
+    environment: dict[str, str]
+
+
 class Processes:
     """Starts and stops processes. `ended(run_id, Ended)` is called on the event loop.
 
@@ -39,12 +53,10 @@ class Processes:
         self._keepers: list[_Keeper] = []
         self._places: dict[int, _Keeper] = {}
 
-    def start(
-        self, run_id: int, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path
-    ) -> None:
-        keeper_of_run = self._least_loaded()
-        self._places[run_id] = keeper_of_run
-        keeper_of_run.start(run_id, argv, cwd=cwd, env=env, out=out, err=err)
+    def start(self, run_id: int, launch: Launching) -> None:
+        chosen = self._least_loaded()
+        self._places[run_id] = chosen
+        chosen.start(run_id, launch)
 
     def _least_loaded(self) -> "_Keeper":
         best = min(self._keepers, key=lambda k: k.load, default=None)
@@ -79,23 +91,25 @@ class _Keeper:
         self._running: dict[int, int] = {}  # by run: its process, 0 until that is known
         self._reading: asyncio.Task[None] | None = None
         self._closing = False
+        self._nodes: set[str] = set()
 
     @property
     def load(self) -> int:
         return len(self._running)
 
-    def start(
-        self, run_id: int, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path
-    ) -> None:
+    def start(self, run_id: int, launch: Launching) -> None:
+        if launch.node not in self._nodes:
+            self._nodes.add(launch.node)
+            self._send({"node": launch.node, "env": launch.shared})
         self._running[run_id] = 0
         self._send(
             {
                 "start": run_id,
-                "argv": list(argv),
-                "cwd": str(cwd),
-                "env": dict(env),
-                "out": str(out),
-                "err": str(err),
+                "node": launch.node,
+                "argv": launch.argv,
+                "dir": launch.directory,
+                "wd": launch.working,
+                "env": launch.environment,
             }
         )
 
@@ -150,6 +164,7 @@ class _Keeper:
     def _lost(self) -> None:
         """The keeper is gone. Its processes are not: nobody would hear of their ends, so they end now."""
         self._keeper = self._starting = None
+        self._nodes.clear()
         running, self._running = self._running, {}
         for pid in running.values():
             if pid:

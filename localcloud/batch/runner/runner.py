@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,9 +10,9 @@ from pathlib import Path
 
 from localcloud.batch import layout
 from localcloud.batch.core.effects import Effect, Exit, Failure, Launch, NodeGone, Stop, WorkGone
-from localcloud.batch.core.entities import Run
-from localcloud.batch.runner.environment import Place, environment_of, place_of
-from localcloud.batch.runner.processes import Ended, Processes
+from localcloud.batch.core.entities import Node, Run
+from localcloud.batch.runner.environment import Place, node_environment, place_of, run_environment
+from localcloud.batch.runner.processes import Ended, Launching, Processes
 from localcloud.batch.runner.transfers import TransferError, Transfers
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class Runner:
         self._processes = Processes(self._process_ended)
         self._places: dict[int, Place] = {}
         self._stopped: set[int] = set()
-        self._roots: set[Path] = set()
+        self._shared: dict[str, dict[str, str]] = {}
         self._transferring: dict[int, asyncio.Task[None]] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -68,67 +67,58 @@ class Runner:
     # --- launching ---
 
     def _launch(self, run: Run) -> None:
-        place = place_of(run, self.node_root(run.node.pool.id, run.node.id))
+        root = str(self.node_root(run.node.pool.id, run.node.id))
+        place = place_of(run, root)
         if place is None:
             _defer(self._ended, run.id, _failed("CommandLaunchFailed", "The command is not defined any more"))
             return
         self._places[run.id] = place
-        environment = environment_of(
-            run, place, account=self._site.account, endpoint=self._site.endpoint, image=self._site.image
-        )
         try:
             argv = shlex.split(place.command.command_line)
-            self._make_directories(place)
         except ValueError as error:
             self._finish(run.id, _failed("CommandLaunchFailed", f"The command line cannot be split: {error}"))
             return
-        except OSError as error:
-            self._finish(run.id, _failed("ResourceDirectoryCreateFailed", str(error), category="servererror"))
-            return
         if not argv:
             self._finish(run.id, _failed("CommandProgramNotFound", "The command line is empty"))
-        elif place.command.resource_files:
-            work = self._download_and_start(run.id, place, argv, environment)
+            return
+        launching = Launching(
+            node=run.node.id,
+            shared=self._shared_environment(run.node, root),
+            argv=argv,
+            directory=place.directory,
+            working=place.working,
+            environment=run_environment(run, place, self._site.image),
+        )
+        if place.command.resource_files:
+            work = self._download_and_start(run.id, place, launching)
             self._transferring[run.id] = asyncio.get_running_loop().create_task(work)
         else:
-            self._start(run.id, place, argv, environment)
+            self._processes.start(run.id, launching)
 
-    def _make_directories(self, place: Place) -> None:
-        if place.root not in self._roots:
-            (place.root / layout.SHARED).mkdir(parents=True, exist_ok=True)
-            self._roots.add(place.root)
-        directory = str(place.directory)
-        try:
-            os.mkdir(directory)
-            os.mkdir(f"{directory}/{layout.WORKING}")
-        except OSError:
-            place.working.mkdir(parents=True, exist_ok=True)
+    def _shared_environment(self, node: Node, root: str) -> dict[str, str]:
+        """Of a node, made once; its shared directory is made with it."""
+        found = self._shared.get(node.id)
+        if found is None:
+            site = self._site
+            found = node_environment(node, root, account=site.account, endpoint=site.endpoint, image=site.image)
+            self._shared[node.id] = found
+            Path(root, layout.SHARED).mkdir(parents=True, exist_ok=True)
+        return found
 
-    async def _download_and_start(
-        self, run_id: int, place: Place, argv: Sequence[str], environment: Mapping[str, str]
-    ) -> None:
+    async def _download_and_start(self, run_id: int, place: Place, launching: Launching) -> None:
         try:
             for resource in place.command.resource_files:
-                await self._transfers.download(resource, place.working)
+                await self._transfers.download(resource, Path(place.working))
         except TransferError as error:
             self._transferring.pop(run_id, None)
             self._finish(run_id, Exit(code=None, failure=error.failure, stage="preprocessing"))
             return
         except asyncio.CancelledError:
+            self._transferring.pop(run_id, None)
             self._finish(run_id, Exit(code=None))
             return
         self._transferring.pop(run_id, None)
-        self._start(run_id, place, argv, environment)
-
-    def _start(self, run_id: int, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._processes.start(
-            run_id,
-            argv,
-            cwd=place.working,
-            env=environment,
-            out=place.directory / layout.STANDARD_OUTPUT,
-            err=place.directory / layout.STANDARD_ERROR,
-        )
+        self._processes.start(run_id, launching)
 
     def _stop(self, run_id: int) -> None:
         self._stopped.add(run_id)
@@ -164,7 +154,7 @@ class Runner:
         try:
             for output in place.command.output_files:
                 if _wanted(output.condition, result.code):
-                    await self._transfers.upload(output, place.working)
+                    await self._transfers.upload(output, Path(place.working))
         except TransferError as error:
             if result.failure is None and result.code == 0:
                 result = Exit(code=result.code, failure=error.failure, stage="upload")
@@ -181,7 +171,7 @@ class Runner:
     # --- files ---
 
     def _clean(self, path: Path) -> None:
-        self._roots.discard(path)
+        self._shared.pop(path.name, None)
         if path.exists():
             task = asyncio.get_running_loop().create_task(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
             self._cleaning.add(task)
@@ -220,10 +210,9 @@ def _wanted(condition: str, code: int | None) -> bool:
 _MESSAGES = {
     "CommandProgramNotFound": "The specified command program is not found",
     "CommandLaunchFailed": "Failed to launch the specified command line",
-    "ResourceDirectoryCreateFailed": "Failure encountered creating resource directory for the task",
 }
 
 
-def _failed(code: str, detail: str, *, category: str = "usererror") -> Exit:
-    failure = Failure(category=category, code=code, message=_MESSAGES[code], details=(("Message", detail),))
+def _failed(code: str, detail: str) -> Exit:
+    failure = Failure(category="usererror", code=code, message=_MESSAGES[code], details=(("Message", detail),))
     return Exit(code=None, failure=failure, stage="preprocessing")
