@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 from shared.naming import JPEG_SUFFIXES
 from tests.infra.bicep.evaluate import Deployment
+from tests.infra.conftest import ROOT
 
 
 def properties(subscription: Deployment) -> dict[str, object]:
@@ -38,3 +41,22 @@ def test_undeliverable_events_are_kept(subscription: Deployment, plain: Deployme
 def test_delivery_is_retried_for_a_day(subscription: Deployment) -> None:
     """As long and as often as Event Grid offers."""
     assert properties(subscription)["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+
+
+def test_events_go_to_a_function_of_the_app(subscription: Deployment) -> None:
+    """The destination is a function that function_app.py defines with an Event Grid trigger."""
+    destination = properties(subscription)["destination"]
+    assert isinstance(destination, dict)
+    assert destination["endpointType"] == "AzureFunction"
+    name = destination["properties"]["resourceId"].rsplit("/", 1)[1]
+    tree = ast.parse((ROOT / "function_app.py").read_text(encoding="utf-8"))
+    triggered = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "event_grid_trigger"
+    }
+    assert name in triggered
