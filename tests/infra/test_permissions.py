@@ -55,7 +55,7 @@ BATCH_CALLS = {
     "get_job_task_counts": f"{BATCH}/jobs/read",
     "get_pool": f"{BATCH}/pools/read",
     "get_task": f"{BATCH}/jobs/read",
-    "get_task_file": f"{BATCH}/jobs/read",
+    "download_task_file": f"{BATCH}/jobs/read",
     "get_task_file_properties": f"{BATCH}/jobs/read",
     "list_jobs": f"{BATCH}/jobs/read",
     "list_nodes": f"{BATCH}/pools/read",
@@ -68,6 +68,7 @@ ACCOUNT_READ = f"{BATCH}/read"
 
 CONTAINERS = ("images", "converted", "manifests", "outcomes", "quarantine", "scripts")
 NAMED_ELSE = {
+    ("pipeline/dashboard/dashboard.py", "container"): ("quarantine",),
     ("pipeline/inbox.py", "container"): ("manifests",),
     ("pipeline/journal.py", "container"): ("manifests",),
     ("pipeline/quarantine.py", "container"): ("quarantine",),
@@ -110,8 +111,9 @@ def waited_for(tree: ast.Module) -> Iterator[ast.Call]:
 def containers_of(path: str, node: ast.expr) -> tuple[str, ...]:
     """Which containers an expression can stand for; none when it is no container at all."""
     name = last_name(node)
-    if name.strip("_") in CONTAINERS:
-        return (name.strip("_"),)
+    plain = name.strip("_").removesuffix("_container")
+    if plain in CONTAINERS:
+        return (plain,)
     if name == "container" and isinstance(node, ast.Attribute) and last_name(node.value) in CONTAINERS:
         return (last_name(node.value),)
     return NAMED_ELSE.get((path, name), ())
@@ -164,7 +166,7 @@ def needed_by_the_app() -> dict[str, set[str]]:
     return needed
 
 
-NOT_STORAGE = {"self", "inbox", "journal", "app", "request", "response", "keeper", "batch"}
+NOT_STORAGE = {"self", "status", "inbox", "journal", "app", "request", "response", "keeper", "batch"}
 """Things of ours with methods named like the port's, which do not reach storage by themselves."""
 
 
