@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 IMAGES ?= 200
 
-.PHONY: help setup up demo test check lint types lock bench chaos clean
+.PHONY: help setup up demo test check lint types lock bench autoscale chaos clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -62,6 +62,9 @@ chaos: setup ## rounds of kills and faults on real processes, then an audit [SEE
 
 bench: setup ## measure the worker against its peers
 	$(BIN)/python -m benchmarks
+
+autoscale: setup ## compare autoscale formulas on all workloads: docs/autoscale/
+	$(BIN)/python -m darkroom simulate --all --cap 20 --seed 1 --seed 2 --seed 3 --docs docs/autoscale
 
 lock: ## pin the requirement files again
 	for f in requirements worker/requirements requirements-dev tests/infra/requirements; do \

@@ -36,7 +36,7 @@ class Cell:
     wait_ratio: float
     cost_ratio: float
     on_front: bool = False
-    """No other formula is at least as good in both, and better in one."""
+    """It does its work, and no other formula is at least as good in both figures and better in one."""
 
     @property
     def score(self) -> float:
@@ -119,7 +119,9 @@ def _mean_result(results: Sequence[Result]) -> Result:
 
 def _with_front(cells: dict[str, Cell]) -> dict[str, Cell]:
     return {
-        name: replace(cell, on_front=not any(_beats(other, cell) for other in cells.values()))
+        name: replace(
+            cell, on_front=math.isfinite(cell.score) and not any(_beats(other, cell) for other in cells.values())
+        )
         for name, cell in cells.items()
     }
 
