@@ -96,9 +96,9 @@ async def _list(endpoint: str) -> dict[str, object]:
 
 
 async def _sweep(endpoint: str) -> dict[str, object]:
-    import function_app  # noqa: F401, PLC0415 (its memory is part of what is measured)
     from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415 (only in the child)
 
+    import function_app  # noqa: F401, PLC0415 (its memory is part of what is measured)
     from pipeline.azure_storage import AzureContainer  # noqa: PLC0415
     from pipeline.inbox import Inbox  # noqa: PLC0415
     from pipeline.sweep import Sweep  # noqa: PLC0415
