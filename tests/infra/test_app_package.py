@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +17,10 @@ import pytest
 from tests.infra.conftest import ROOT
 
 FUNCTIONS = {"ingest", "dispatch", "collect", "sweep"}
+SETTINGS = {
+    "STORAGE_ACCOUNT_URL": "https://account.blob.core.windows.net",
+    "BATCH_ENDPOINT": "https://account.westeurope.batch.azure.com",
+}
 INDEX = """
 import json, sys
 import function_app
@@ -43,12 +48,15 @@ def python() -> Path:
     pins = (ROOT / "requirements.txt").read_bytes()
     label = hashlib.sha256(pins + sys.version.encode()).hexdigest()[:16]
     home = ROOT / ".setup" / f"app-{label}"
-    if not (home / "ready").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        venv.create(home, with_pip=True)
-        command = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        subprocess.run([*command, "--require-hashes", "--requirement", str(ROOT / "requirements.txt")], check=True)
-        (home / "ready").touch()
+    home.parent.mkdir(exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side share it
+        if not (home / "ready").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            venv.create(home, with_pip=True)
+            command = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            subprocess.run([*command, "--require-hashes", "--requirement", str(ROOT / "requirements.txt")], check=True)
+            (home / "ready").touch()
     return home / "bin" / "python"
 
 
@@ -75,14 +83,10 @@ def test_only_what_the_app_needs_is_deployed() -> None:
 
 def test_it_indexes_with_its_requirements_alone(package: Path, python: Path) -> None:
     """In a clean environment the app imports and lists its functions, with nothing of the worker or the local cloud."""
-    settings = {
-        "STORAGE_ACCOUNT_URL": "https://account.blob.core.windows.net",
-        "BATCH_ENDPOINT": "https://account.westeurope.batch.azure.com",
-    }
     done = subprocess.run(
         [str(python), "-c", INDEX],
         cwd=package,
-        env={"PATH": os.defpath, **settings},
+        env={"PATH": os.defpath, **SETTINGS},
         capture_output=True,
         text=True,
         timeout=120,
@@ -94,6 +98,23 @@ def test_it_indexes_with_its_requirements_alone(package: Path, python: Path) -> 
     assert "eventGridTrigger" in found["functions"]["ingest"]
     assert Path(found["path"]).parent == package
     assert {"worker", "localcloud", "darkroom"} & set(found["loaded"]) == set()
+
+
+def test_microsofts_runtime_indexes_what_is_deployed(package: Path) -> None:
+    """Not only the checkout: the deployed files, in the library that the Functions host runs."""
+    done = subprocess.run(
+        [str(ROOT / ".venv-runtime/bin/python"), str(ROOT / "tests/runtime/index_and_invoke.py"), str(package)],
+        cwd=package,
+        env={"PATH": os.defpath, **SETTINGS},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = json.loads(done.stdout.splitlines()[0]) if done.stdout else {"failure": done.stderr}
+    assert told["failure"] == ""
+    assert set(told["functions"]) >= FUNCTIONS
 
 
 def test_its_packages_are_not_named_like_the_hosts_own(package: Path) -> None:
