@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 IMAGES ?= 200
 
-.PHONY: help setup up demo test check lint types lock bench autoscale chaos clean
+.PHONY: help setup up demo test browser-test check lint types lock bench autoscale chaos clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -54,7 +54,10 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-check: lint types test ## lint, types, tests: what CI runs
+browser-test: setup ## the page in a real browser (installs Debian's chromium where it can and must)
+	$(BIN)/python -m tests.dashboard.browser.run
+
+check: lint types test browser-test ## lint, types, tests, the page in a browser: what CI runs
 
 chaos: IMAGES = 60
 chaos: setup ## rounds of kills and faults on real processes, then an audit [SEED=n] [ROUNDS=1] [IMAGES=60]

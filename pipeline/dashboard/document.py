@@ -54,6 +54,7 @@ def document(status: Status, done: Mapping[str, int], recent: Iterable[Recent]) 
             if state is not None
         ],
         "pool": _pool_facts(status.pool),
+        "formula": _formula(status.pool),
         "manifests": [_manifest(one, done) for one in status.manifests[:SHOWN]],
         "manifests_left": max(0, status.open_manifests - SHOWN),
         "recent": [
@@ -80,6 +81,11 @@ def _manifest(one: OpenManifest, done: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
+def _formula(pool: Mapping[str, Any]) -> str:
+    scaling = pool.get("autoscale")
+    return str(scaling.get("formula", "")) if isinstance(scaling, dict) else ""
+
+
 def _counts(value: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(count) for name, count in value.items() if isinstance(count, int | float) and count}
 
@@ -99,8 +105,11 @@ def _pool_facts(pool: Mapping[str, Any]) -> dict[str, str]:
     scaling = pool.get("autoscale")
     if isinstance(scaling, dict):
         facts["formula"] = "on" if scaling.get("enabled") else "off (held by hand)"
-        for name, key in (("last evaluation", "evaluated"), ("evaluated to", "results"), ("evaluation error", "error")):
-            if scaling.get(key):
-                facts[name] = str(scaling[key])
-        facts["formula text"] = str(scaling.get("formula", ""))
+        if scaling.get("evaluated"):
+            facts["last evaluation"] = str(scaling["evaluated"])
+            facts["evaluated to"] = "; ".join(
+                part for part in str(scaling.get("results", "")).split(";") if part.startswith("$")
+            )
+        if scaling.get("error"):
+            facts["evaluation error"] = str(scaling["error"])
     return facts

@@ -19,6 +19,13 @@ export function shown(text) {
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
+// Text of several lines, as a program printed it: lines and tabs stay, nothing else that moves the reader.
+export function lines(text) {
+  const made = document.createElement("pre");
+  made.textContent = text.split("\n").map((line) => line.split("\t").map(shown).join("\t")).join("\n");
+  return made;
+}
+
 export function fill(parent, children) {
   parent.replaceChildren(...children);
 }

@@ -1,6 +1,6 @@
 // What the page shows, from the app's document. Every text goes through element(), as text.
 import { getPicture } from "./client.js";
-import { ago, bytes, element, fill, number, rows, span } from "./element.js";
+import { ago, bytes, element, fill, lines, number, rows, span } from "./element.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -53,6 +53,12 @@ export function showStages(told) {
     element("td", { class: one.ok ? "ok" : "failed" }, one.ok ? "fine" : one.error || "failed")));
   fill(at("pool"), Object.entries(told.pool).flatMap(([name, value]) => [
     element("dt", {}, name), element("dd", {}, value === "" || value === null ? "–" : String(value))]));
+  const formula = at("formula").querySelector("pre");
+  at("formula").hidden = !told.formula;
+  if (told.formula && formula?.textContent !== told.formula) {
+    formula?.remove();
+    at("formula").append(lines(told.formula));
+  }
 }
 
 const pictures = new Map();

@@ -1,7 +1,7 @@
 // The page's life: sign in with a key, ask the app every few seconds, show, act. One request at a time for each kind.
 import { KeyNeeded, forgetKey, getJson, keepKey, postJson, takeKey } from "./client.js";
 import { drawSeries } from "./charts.js";
-import { element, fill } from "./element.js";
+import { element, fill, lines } from "./element.js";
 import { showManifests, showNow, showQuarantine, showRecent, showStages } from "./lists.js";
 
 const at = (id) => document.getElementById(id);
@@ -100,7 +100,7 @@ async function openLog(manifest) {
   try {
     const told = await getJson(`/api/dashboard/log?manifest=${encodeURIComponent(manifest)}`);
     fill(at("log-text"), told.files.flatMap((file) => [
-      element("h3", {}, file.name + (file.cut ? " (its end)" : "")), element("pre", {}, file.text || "(empty)")]));
+      element("h3", {}, file.name + (file.cut ? " (its end)" : "")), lines(file.text || "(empty)")]));
   } catch (error) {
     if (error instanceof KeyNeeded) { at("log").close(); signIn(error.message); }
     else fill(at("log-text"), [element("p", {}, error.message)]);
