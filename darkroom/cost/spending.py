@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +47,7 @@ class Spending:
 def spend(dispatch: Iterable[Line], collect: Iterable[Line], *, since: datetime, now: datetime) -> Spending:
     """Adds up the looks between `since` and `now`. Each holds until the next one, LONGEST_GAP at most."""
     looks = _looks(dispatch, since, now)
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     dedicated = spot = seen = 0.0
     ends = [at for at, _ in looks[1:]] + [now]
     for (at, line), end in zip(looks, ends, strict=True):
@@ -58,12 +57,9 @@ def spend(dispatch: Iterable[Line], collect: Iterable[Line], *, since: datetime,
         spot += held * line.counts.get("current_low_priority", 0.0)
         for name, count in line.counts.items():
             if name.startswith(_NODES) and count:
-                seconds[name.removeprefix(_NODES)] += held * count
-    images = sum(
-        line.counts.get("converted", 0.0)
-        for line in collect
-        if (at := moment(line.at)) is not None and since <= at <= now
-    )
+                state = name.removeprefix(_NODES)
+                seconds[state] = seconds.get(state, 0.0) + held * count
+    images = sum(line.counts.get("converted", 0.0) for _, line in _looks(collect, since, now))
     return Spending(
         hours={state: total / 3600 for state, total in sorted(seconds.items())},
         dedicated_hours=dedicated / 3600,
@@ -74,6 +70,7 @@ def spend(dispatch: Iterable[Line], collect: Iterable[Line], *, since: datetime,
     )
 
 
-def _looks(dispatch: Iterable[Line], since: datetime, now: datetime) -> list[tuple[datetime, Line]]:
-    found = [(at, line) for line in dispatch if (at := moment(line.at)) is not None and since <= at <= now]
+def _looks(lines: Iterable[Line], since: datetime, now: datetime) -> list[tuple[datetime, Line]]:
+    """The lines of the span with their times, in order."""
+    found = [(at, line) for line in lines if (at := moment(line.at)) is not None and since <= at <= now]
     return sorted(found, key=lambda pair: pair[0])
