@@ -334,7 +334,7 @@ def _pool(pool: m.BatchPool) -> Pool:
 
 
 def _with_values(error: Any) -> str:
-    values = "; ".join(f"{item.name}: {item.value}" for item in error.values_property or ())
+    values = "; ".join(f"{item.name}: {item.value}" for item in error.error_values or ())
     return f"{error.message or ''} {values}".strip()
 
 
