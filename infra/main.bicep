@@ -33,8 +33,8 @@ param alertEmail string = ''
 @description('Keep storage and Batch off the public internet: virtual network, private endpoints, nodes without public addresses.')
 param privateNetwork bool = false
 
-@description('IPv4 addresses or CIDR ranges that may reach the function app (page, status) and, in a private network, storage and Batch.')
-param allowedIpAddresses array = []
+@description('IPv4 addresses or CIDR ranges, with commas between, that may reach the function app (page, status) and, in a private network, storage and Batch.')
+param allowedIpAddresses string = ''
 
 @description('Hierarchical namespace (ADLS Gen2) on the account that holds the images. Cannot be changed later; see "ADLS" in docs/azure.md.')
 param hierarchicalNamespace bool = false
@@ -59,6 +59,7 @@ var permissions = loadJsonContent('permissions.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var deadLetters = 'deadletters'
+var addresses = empty(allowedIpAddresses) ? [] : split(allowedIpAddresses, ',')
 
 resource rg 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: 'rg-${environmentName}'
@@ -96,7 +97,7 @@ module storage 'modules/storage.bicep' = {
     sku: storageSku
     hierarchicalNamespace: hierarchicalNamespace
     privateNetwork: privateNetwork
-    allowedIpAddresses: allowedIpAddresses
+    allowedIpAddresses: addresses
     containers: [
       settings.IMAGES_CONTAINER
       settings.CONVERTED_CONTAINER
@@ -144,7 +145,7 @@ module batch 'modules/batch.bicep' = {
     tags: tags
     name: 'darkroom${token}'
     privateNetwork: privateNetwork
-    allowedIpAddresses: allowedIpAddresses
+    allowedIpAddresses: addresses
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -273,7 +274,7 @@ module app 'modules/function-app.bicep' = {
     packageContainerUrl: hostStorage.outputs.packageContainerUrl
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: functionMaxInstances
-    allowedIpAddresses: allowedIpAddresses
+    allowedIpAddresses: addresses
     subnetId: privateNetwork ? network.outputs.appSubnetId : ''
     settings: union(settings, {
       STORAGE_ACCOUNT_URL: storage.outputs.blobEndpoint

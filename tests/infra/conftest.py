@@ -27,7 +27,7 @@ GIVEN: dict[str, Any] = {
 SHAPES: dict[str, dict[str, Any]] = {
     "public": {},
     "public-with-everything": {
-        "allowedIpAddresses": ["203.0.113.7", "198.51.100.0/24"],
+        "allowedIpAddresses": "203.0.113.7,198.51.100.0/24",
         "completionTopic": True,
         "hierarchicalNamespace": True,
         "alertEmail": "operators@example.com",
@@ -36,7 +36,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "private": {"privateNetwork": True},
     "private-with-everything": {
         "privateNetwork": True,
-        "allowedIpAddresses": ["203.0.113.7"],
+        "allowedIpAddresses": "203.0.113.7",
         "workerImage": "registry.example/worker@sha256:0123",
         "containerRegistry": True,
         "completionTopic": True,

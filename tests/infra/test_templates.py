@@ -69,6 +69,13 @@ def test_the_parameters_file_fits_the_template() -> None:
     assert needed <= given.keys() <= declared.keys()
 
 
+def test_what_azd_gives_as_text_is_taken_as_text() -> None:
+    """azd puts texts and truth values into parameters, lists only since 2026: no parameter of main.bicep needs more."""
+    given = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
+    declared = parse(INFRA / "main.bicep").parameters
+    assert {declared[name].type for name in given} <= {"string", "bool"}
+
+
 def test_everything_carries_the_environments_tag(deployment: Deployment) -> None:
     """`azd down` and people find what belongs together by its tag."""
     taggable = [item for item in deployment.resources if "location" in item.body]

@@ -299,6 +299,8 @@ class _Evaluator:
             return [item for each in values for item in each]
         if name == "int":
             return int(values[0])
+        if name == "split":
+            return values[0].split(values[1])
         if name == "toLower":
             return values[0].lower()
         raise BicepError(f"{self._path}:{node.line}: function {name} is not read here")
