@@ -79,6 +79,7 @@ class LocalCloud:
         main = find_azurite(options.root, Path(__file__).parents[2])
         blob_port = data.port("storage", options.blob_port, option="--blob-port")
         functions_port = data.port("functions", options.functions_port, option="--functions-port")
+        self._console.say(f"starting the local cloud in {data.path}")
         self._name_places(blob_port, functions_port)
         storage = azurite(
             node=node,

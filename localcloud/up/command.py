@@ -6,7 +6,9 @@ import json
 import signal
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -182,4 +184,12 @@ async def _functions(cloud: LocalCloud) -> str:
             functions = json.loads(await response.text())
     if status["state"] != "Running":
         return f"THE APP DOES NOT LOAD, so no function runs: {'; '.join(status['errors'])}"
-    return "(" + ", ".join(function["name"] for function in functions) + ")"
+    return f"({summary(functions)})"
+
+
+def summary(functions: Sequence[Mapping[str, Any]]) -> str:
+    """`ingest, dispatch and 12 over HTTP`: what runs by itself by name, the rest by number."""
+    kinds = {function["name"]: function["config"]["bindings"][0]["type"] for function in functions}
+    own = ", ".join(name for name, kind in kinds.items() if kind != "httpTrigger")
+    http = sum(kind == "httpTrigger" for kind in kinds.values())
+    return " and ".join(filter(None, [own, f"{http} over HTTP" if http else ""])) or "no function"

@@ -33,6 +33,7 @@ class Up:
     process: "subprocess.Popen[str]"
     data: Path
     output: Path
+    errors: Path
     family: list[psutil.Process]
 
     @property
@@ -72,15 +73,16 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
         for port in ("--blob-port", "--functions-port", "--batch-port"):
             if port not in options:
                 command += [port, "0"]
-        with output.open("w") as out:
+        errors = tmp_path / f"up-{len(started)}-errors.txt"
+        with output.open("w") as out, errors.open("w") as err:
             process = subprocess.Popen(
-                command, stdout=out, stderr=out, cwd=ROOT, text=True, start_new_session=True, env={**os.environ}
+                command, stdout=out, stderr=err, cwd=ROOT, text=True, start_new_session=True, env={**os.environ}
             )
-        up = Up(process=process, data=data, output=output, family=[])
+        up = Up(process=process, data=data, output=output, errors=errors, family=[])
         started.append(up)
         if wait:
             wait_for(lambda: process.poll() is not None or "Ctrl-C" in output.read_text(), what="up is ready")
-            assert process.poll() is None, output.read_text()
+            assert process.poll() is None, output.read_text() + errors.read_text()
         return up
 
     yield start

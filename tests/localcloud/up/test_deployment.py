@@ -16,6 +16,7 @@ import pytest
 from localcloud.clock import Clock
 from localcloud.errors import StartError
 from localcloud.loopback import free_port, is_free, require_free
+from localcloud.up.command import summary
 from localcloud.up.datadir import DataDir
 from localcloud.up.deployment import fill, read_deployment
 from localcloud.up.hostchild import find_func, host_child
@@ -52,6 +53,9 @@ def test_an_empty_deployment_has_batch_and_nothing_else(tmp_path: Path) -> None:
         ({"containers": ["a--b"]}, "no container name"),
         ({"containers": "images"}, "list of strings"),
         ({"batch": "yes"}, "true or false"),
+        ({"speed": 0}, "speed must be a number"),
+        ({"speed": True}, "speed must be a number"),
+        ({"speed": "fast"}, "speed must be a number"),
         ({"settings": {"A": 1}}, "values are strings"),
         ({"event_subscriptions": {}}, "list of objects"),
         ({"event_subscriptions": [{"name": "n"}]}, r"event_subscriptions\[0\]: function is missing"),
@@ -67,6 +71,19 @@ def test_a_wrong_deployment_names_its_key(tmp_path: Path, document: object, comp
 def test_a_missing_deployment_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"local\.json cannot be read"):
         read_deployment(tmp_path / "local.json")
+
+
+def test_a_deployment_says_how_fast_its_clock_runs(tmp_path: Path) -> None:
+    assert read_deployment(_write(tmp_path, {})).speed == 1
+    assert read_deployment(_write(tmp_path, {"speed": 30})).speed == 30
+
+
+def test_the_screen_names_what_runs_by_itself_and_counts_the_rest() -> None:
+    kinds = {"ingest": "eventGridTrigger", "sweep": "timerTrigger", "a": "httpTrigger", "b": "httpTrigger"}
+    functions = [{"name": name, "config": {"bindings": [{"type": kind}]}} for name, kind in kinds.items()]
+    assert summary(functions) == "ingest, sweep and 2 over HTTP"
+    assert summary(functions[:2]) == "ingest, sweep"
+    assert summary([]) == "no function"
 
 
 def test_templates_are_filled() -> None:

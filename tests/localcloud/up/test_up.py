@@ -151,7 +151,7 @@ def test_the_screen_tells_what_is_where(start_up: Start) -> None:
 
 def _refused(up: Up) -> str:
     assert up.process.wait(timeout=60) == 2
-    return up.output.read_text()
+    return up.errors.read_text()
 
 
 def test_a_busy_port_is_one_clear_line(start_up: Start) -> None:
