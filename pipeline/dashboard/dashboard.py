@@ -6,6 +6,7 @@ docs/dashboard.md has the sum, tests/dashboard/test_cost.py holds it.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ LOG_BYTES = 64 * 1024
 QUARANTINE_PAGE = 50
 REPLAY_MOST = 500
 """Images that one request may replay."""
+_MANIFEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _JOURNAL_BYTES = 600_000  # a day of lines, one a minute
 
 
@@ -85,7 +87,8 @@ class Dashboard:
 
     async def log(self, manifest: str) -> Reply:
         """The end of what a manifest's task printed."""
-        sealed = await self.app.manifests.find(f"sealed/{manifest}.json")
+        known = _MANIFEST_ID.fullmatch(manifest)
+        sealed = await self.app.manifests.find(f"sealed/{manifest}.json") if known else None
         job = sealed.metadata.get("job", "") if sealed else ""
         if not job:
             return error_reply(404, "It has no task (any more); darkroom logs finds the logs of closed manifests.")

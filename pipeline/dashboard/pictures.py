@@ -25,7 +25,9 @@ class Pictures:
         return await self.known.get(name, lambda: self._make(name))
 
     async def _make(self, name: str) -> Reply:
-        found = await self.converted.find(name) if name else None
+        # A URL with dots for a segment may be taken for another container's.
+        plain = name and not {".", ".."} & set(name.replace("\\", "/").split("/"))
+        found = await self.converted.find(name) if plain else None
         if found is None:
             return error_reply(404, "There is no such PNG.")
         if found.size > LARGEST_PICTURE:

@@ -1,0 +1,81 @@
+"""What open pages cost in storage operations: bounded a minute, whatever the containers hold and however many look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+from pipeline.app import App
+from pipeline.dashboard.dashboard import Dashboard
+from tests.darkroom.conftest import Place
+from tests.dashboard.conftest import Clock
+from tests.dashboard.test_dashboard import PNG, done, seal
+
+pytestmark = pytest.mark.azurite
+
+MOST_A_MINUTE = 500
+"""docs/dashboard.md has the sum that this bounds."""
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts every request that the storage SDK sends."""
+    from azure.storage.blob._shared.policies import StorageHeadersPolicy
+
+    counted: Counter[str] = Counter()
+    original = StorageHeadersPolicy.on_request
+
+    def on_request(self: SansIOHTTPPolicy[object, object], request: object) -> None:
+        counted["all"] += 1
+        original(self, request)  # type: ignore[arg-type]  # the same policy
+
+    monkeypatch.setattr(StorageHeadersPolicy, "on_request", on_request)
+    return counted
+
+
+async def minute(board: Dashboard, clock: Clock, viewers: int) -> None:
+    """Sixty seconds of `viewers` open pages, as main.js asks: data every 5 s, series every 15, quarantine every 20."""
+    for second in range(0, 60, 5):
+        clock.now += 5
+        asked = [board.data() for _ in range(viewers)]
+        if second % 15 == 0:
+            asked += [board.series("60") for _ in range(viewers)]
+        if second % 20 == 0:
+            asked += [board.quarantine("") for _ in range(viewers)]
+        asked += [board.png(f"{number}.png") for number in range(12) for _ in range(viewers)]
+        await asyncio.gather(*asked)
+
+
+async def test_twenty_pages_over_full_containers_stay_below_the_bound(
+    place: Place, app: App, board: Dashboard, clock: Clock, operations: Counter[str]
+) -> None:
+    """Forty manifests in flight, growing outcomes, a full first page of quarantine, new PNGs."""
+    for number in range(40):
+        seal(place, f"20261121T100000-x-{number:04}", [f"{number}.jpg"])
+        place.put(
+            "outcomes",
+            f"20261121T100000-x-{number:04}/r.jsonl",
+            done(f"{number}.jpg", f"2026-11-21T10:02:{number:02}Z"),
+        )
+        place.put("converted", f"{number}.png", PNG)
+        place.put("quarantine", f"{number}.jpg", b"{}", reason="truncated")
+    operations.clear()
+    await minute(board, clock, viewers=20)
+    assert 0 < operations["all"] <= MOST_A_MINUTE, operations
+    print("operations a minute:", operations["all"])  # noqa: T201 (a figure for docs/dashboard.md, shown with -s)
+
+
+async def test_twenty_pages_cost_what_one_costs(
+    place: Place, app: App, board: Dashboard, clock: Clock, operations: Counter[str]
+) -> None:
+    seal(place, "20261121T100000-x-0000", ["a.jpg"])
+    await minute(board, clock, viewers=1)
+    operations.clear()
+    await minute(board, clock, viewers=1)
+    one = operations["all"]
+    operations.clear()
+    await minute(board, clock, viewers=20)
+    assert operations["all"] == one
