@@ -69,7 +69,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanedPng:
-    """A PNG whose source is gone, or that was never made from one."""
+    """A PNG that nothing will replace: its source is gone, or is now a version that is in quarantine."""
 
     png: Png
 
@@ -145,14 +145,16 @@ class Join:
 
     def _judge(self, images: list[tuple[Image, Document | None]], png: Png | None) -> Iterator[Finding]:
         labels = {source_label(image.name) for image, _ in images}
-        if png is not None and not images:
-            yield OrphanedPng(png=png)
+        orphaned = png is not None
         for image, document in images:
             state = _state(image, document, png, owner_is_there=png is not None and png.source in labels)
             if document is not None and (state is State.CURRENT or document.source_etag != image.etag):
                 answered = state is State.CURRENT and document.source_etag == image.etag
                 yield OutdatedDocument(document=document, answered=answered)
+            orphaned = orphaned and state is State.QUARANTINED
             yield Judged(image=image, state=state)
+        if png is not None and orphaned:
+            yield OrphanedPng(png=png)
 
 
 def sort_key(item: Image | Png | Document) -> tuple[bytes, bool]:

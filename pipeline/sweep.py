@@ -225,18 +225,31 @@ class _Pass:
         if not self.sweep.settings.sweep_delete_orphans or not png.source or self.report.dry_run:
             return
         # The listings are not of one moment: the image may have come, and been converted, after its place was passed.
-        if not await self._source_is_there(png):
+        if await self._is_orphan(png):
             with suppress(BlobChangedError, BlobMissingError):  # its source came back and was converted
                 await self.sweep.converted.delete(png.name, etag=png.etag)
                 self.report.count("deleted_pngs", png.name)
 
-    async def _source_is_there(self, png: Png) -> bool:
+    async def _is_orphan(self, png: Png) -> bool:
+        """Whether its source is gone, or has been replaced by a version that is in quarantine."""
+        source = await self._source(png)
+        if source is None:
+            return True
+        document = await self.sweep.quarantine.find(source.name)
+        return (
+            source.etag != png.source_etag
+            and document is not None
+            and document.metadata.get("source_etag") == source.etag
+        )
+
+    async def _source(self, png: Png) -> Listed | None:
         append = self.sweep.settings.naming is Naming.APPEND
         stem = png.name.removesuffix(".png" if append else "png")
         async for page in self.sweep.images.pages(stem):
-            if any(source_label(blob.name) == png.source for blob in page.blobs):
-                return True
-        return False
+            for blob in page.blobs:
+                if source_label(blob.name) == png.source:
+                    return blob
+        return None
 
     async def _flush(self) -> None:
         await self.sweep.inbox.add(self.found, deadline=60.0)
