@@ -73,7 +73,12 @@ class TaskForm:
         image = self.settings.batch.worker_image
         if not image:
             return None
-        return m.BatchTaskContainerSettings(image_name=image, container_run_options="--rm")
+        return m.BatchTaskContainerSettings(
+            image_name=image,
+            container_run_options="--rm",
+            # The image's user is nobody, who may not enter the task's own folder.
+            working_directory=m.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
+        )
 
 
 def manifest_task(manifest_id: str, blob: str) -> TaskSpec:
