@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -24,6 +25,8 @@ from tests.chaos.round import Options, Result, play
 def main(argv: Sequence[str] | None = None) -> int:
     """Plays the rounds one after another, and stops at the first that fails unless told to go on."""
     arguments = _arguments(argv)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)  # also where the shell had SIGINT ignored: stop everything
     first = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1_000_000)
     failed = 0
     for seed in range(first, first + arguments.rounds):
