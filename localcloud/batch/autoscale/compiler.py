@@ -217,7 +217,7 @@ class _Compiler:
                     raise _error(step, str(error)) from error
             return value
 
-        return run
+        return _folded(run) if _is_constant(node) else run
 
     def _logic(self, node: Chain, first: Code) -> Code:
         """`&&` and `||` from left to right; what the result no longer depends on is not evaluated."""
@@ -237,6 +237,27 @@ class _Compiler:
     def _choice(self, node: Choice) -> Code:
         test, yes, no = self.code(node.test), self.code(node.yes), self.code(node.no)
         return lambda frame: yes(frame) if _truth(node, test(frame)) else no(frame)
+
+
+def _is_constant(node: Expression) -> bool:
+    """`TimeInterval_Minute * 10`: the same whenever it is evaluated."""
+    match node:
+        case Number():
+            return True
+        case Name():
+            return node.name in INTERVALS
+        case Chain():
+            return _is_constant(node.first) and all(_is_constant(step.operand) for step in node.rest)
+    return False
+
+
+def _folded(code: Code) -> Code:
+    """A constant is worked out once; one that is an error stays code, and fails where it is reached."""
+    try:
+        value = code(Frame(now=Timestamp(0), samples=SampleStore(), current={}, rand=lambda: 0.0))
+    except FormulaError:
+        return code
+    return lambda _: value
 
 
 def _truth(node: Node, value: Value) -> bool:
