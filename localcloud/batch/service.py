@@ -41,7 +41,6 @@ class Service:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_for: float | None = None
         self._committing: asyncio.TimerHandle | None = None
-        self._working = False
         self._closed = False
 
     @property
@@ -79,7 +78,6 @@ class Service:
         self._commit()
 
     def _work(self) -> None:
-        self._working = False
         self.account.advance(self.clock.now())
         effects = self.account.take_effects()
         if effects:
@@ -114,16 +112,9 @@ class Service:
         self.account.advance(self.clock.now())
         if not self.account.finished(run_id, end):
             _LOG.debug("account=%s an unknown run ended, run=%d", self.name, run_id)
-        loop = asyncio.get_running_loop()
-        if not self._working:  # once for all ends of this turn of the loop
-            self._working = True
-            loop.call_soon(self._go_on)
-        if self._committing is None:  # and once for all that end within a moment that nobody looked at
-            self._committing = loop.call_later(_COMMIT_DELAY, self._commit_later)
-
-    def _go_on(self) -> None:
-        if not self._closed:
-            self._work()
+        self._work()
+        if self._committing is None:  # one commit for all that end within a moment that nobody looked at
+            self._committing = asyncio.get_running_loop().call_later(_COMMIT_DELAY, self._commit_later)
 
     def _commit_later(self) -> None:
         self._committing = None

@@ -7,7 +7,7 @@ small, so that starting a process is cheap. Standard library only; started with 
 In:  {"node": NODE, "env": {...}}, once before its first start: what all runs on that node share
      {"start": ID, "node": NODE, "argv": [...], "dir": PATH, "wd": PATH, "env": {...}}
      {"stop": ID, "grace": SECONDS}
-Out: {"id": ID, "pid": N}, when it started
+Out: {"id": ID, "pid": N}, when it has run for a moment
      {"id": ID, "code": N}, when it ended (killed by signal S: 128 + S)
      {"id": ID, "error": "notfound" | "failed", "text": ...}
 """
@@ -29,6 +29,7 @@ from typing import Any
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform.startswith("linux")
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_MOMENT = 0.05
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGCHLD)
 
 
@@ -41,6 +42,7 @@ class Keeper:
         self._nodes: dict[str, dict[str, str]] = {}
         self._programs: dict[tuple[str, str], str] = {}
         self._kills: list[tuple[float, int]] = []
+        self._new: dict[int, float] = {}  # by run: when it started; not told yet
         self._input = b""
         self._output: list[str] = []
 
@@ -60,6 +62,7 @@ class Keeper:
                     os.read(wake_read, 65536)
                 self._reap()
                 self._kill_overdue()
+                self._tell_new()
                 if 0 in readable and not self._serve():
                     return
                 self._flush()
@@ -67,7 +70,10 @@ class Keeper:
             self._kill_all()
 
     def _patience(self) -> float | None:
-        return max(0.0, min(when for when, _ in self._kills) - time.monotonic()) if self._kills else None
+        due = [when for when, _ in self._kills]
+        if self._new:
+            due.append(next(iter(self._new.values())) + _MOMENT)
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _serve(self) -> bool:
         data = os.read(0, 1 << 20)
@@ -110,7 +116,17 @@ class Keeper:
             return
         self._running[pid] = run_id
         self._pids[run_id] = pid
-        self._say({"id": run_id, "pid": pid})
+        self._new[run_id] = time.monotonic()
+
+    def _tell_new(self) -> None:
+        """Most runs that are over in a moment need not be told of twice."""
+        before = time.monotonic() - _MOMENT
+        while self._new:
+            run_id, started = next(iter(self._new.items()))
+            if started > before:
+                return
+            del self._new[run_id]
+            self._say({"id": run_id, "pid": self._pids[run_id]})
 
     @staticmethod
     def _enter(directory: str, working: str) -> None:
@@ -163,6 +179,7 @@ class Keeper:
             if run_id is None:
                 continue  # something that a task left behind
             del self._pids[run_id]
+            self._new.pop(run_id, None)
             code = os.waitstatus_to_exitcode(status)
             self._signal(pid, signal.SIGKILL)  # the rest of its group
             self._say({"id": run_id, "code": code if code >= 0 else 128 - code})

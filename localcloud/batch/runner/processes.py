@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from localcloud.batch.runner import keeper
 
 _LOG = logging.getLogger(__name__)
-_LINE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +84,12 @@ class _Keeper:
 
     def __init__(self, ended: Callable[[int, Ended], None]) -> None:
         self._ended = ended
-        self._keeper: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+        self._gone = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._queue: list[bytes] = []
         self._running: dict[int, int] = {}  # by run: its process, 0 until that is known
-        self._reading: asyncio.Task[None] | None = None
         self._closing = False
         self._nodes: set[str] = set()
 
@@ -120,50 +120,43 @@ class _Keeper:
 
     def _send(self, request: Mapping[str, object]) -> None:
         line = json.dumps(request).encode() + b"\n"
-        if self._keeper is not None and self._keeper.stdin is not None:
-            self._keeper.stdin.write(line)
+        if self._stdin is not None:
+            self._stdin.write(line)
             return
         self._queue.append(line)
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._start_keeper())
 
     async def _start_keeper(self) -> None:
-        self._keeper = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-S",
-            str(keeper.__file__),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            env={},
-            limit=_LINE_LIMIT,
+        loop = asyncio.get_running_loop()
+        command = (sys.executable, "-I", "-S", str(keeper.__file__))
+        transport, _ = await loop.subprocess_exec(
+            lambda: _Lines(self._told, self._lost), *command, stderr=None, start_new_session=True, env={}
         )
-        queue, self._queue = self._queue, []
-        if self._keeper.stdin is not None:
-            self._keeper.stdin.writelines(queue)
-        self._reading = asyncio.get_running_loop().create_task(self._read(self._keeper))
+        self._transport = transport
+        stdin = transport.get_pipe_transport(0)
+        if isinstance(stdin, asyncio.WriteTransport):
+            self._stdin = stdin
+            queue, self._queue = self._queue, []
+            stdin.writelines(queue)
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdout is None:
+    def _told(self, line: bytes) -> None:
+        message = json.loads(line)
+        run_id = int(message["id"])
+        if "pid" in message:
+            self._running[run_id] = int(message["pid"])
             return
-        while line := await process.stdout.readline():
-            message = json.loads(line)
-            run_id = int(message["id"])
-            if "pid" in message:
-                self._running[run_id] = int(message["pid"])
-                continue
-            self._running.pop(run_id, None)
-            self._ended(
-                run_id,
-                Ended(code=message.get("code"), error=message.get("error"), text=str(message.get("text", ""))),
-            )
-        await process.wait()
-        self._lost()
+        self._running.pop(run_id, None)
+        self._ended(
+            run_id, Ended(code=message.get("code"), error=message.get("error"), text=str(message.get("text", "")))
+        )
 
     def _lost(self) -> None:
         """The keeper is gone. Its processes are not: nobody would hear of their ends, so they end now."""
-        self._keeper = self._starting = None
+        self._gone.set()
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = self._stdin = self._starting = None
         self._nodes.clear()
         running, self._running = self._running, {}
         for pid in running.values():
@@ -181,7 +174,23 @@ class _Keeper:
         self._closing = True
         if self._starting is not None:
             await self._starting
-        if self._keeper is not None and self._keeper.stdin is not None:
-            self._keeper.stdin.close()
-        if self._reading is not None:
-            await self._reading
+        if self._stdin is not None:
+            self._stdin.close()
+            await self._gone.wait()
+
+
+class _Lines(asyncio.SubprocessProtocol):
+    """Cuts what a keeper says into lines; `lost` is called when it is gone."""
+
+    def __init__(self, told: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        self._told = told
+        self._lost = lost
+        self._rest = b""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._told(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()

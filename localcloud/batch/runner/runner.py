@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from localcloud.batch import layout
@@ -74,7 +75,7 @@ class Runner:
             return
         self._places[run.id] = place
         try:
-            argv = shlex.split(place.command.command_line)
+            argv = _words(place.command.command_line)
         except ValueError as error:
             self._finish(run.id, _failed("CommandLaunchFailed", f"The command line cannot be split: {error}"))
             return
@@ -141,7 +142,8 @@ class Runner:
                 result = Exit(code=end.code)
         wanted = self._uploads(place, end.code) if place is not None and run_id not in self._stopped else ()
         if place is None or not wanted:
-            self._finish(run_id, result)
+            self._forget(run_id)
+            self._ended(run_id, result)
             return
         work = self._upload_and_finish(run_id, place, result)
         self._transferring[run_id] = asyncio.get_running_loop().create_task(work)
@@ -163,9 +165,12 @@ class Runner:
         self._transferring.pop(run_id, None)
         self._finish(run_id, result)
 
-    def _finish(self, run_id: int, result: Exit) -> None:
+    def _forget(self, run_id: int) -> None:
         self._places.pop(run_id, None)
         self._stopped.discard(run_id)
+
+    def _finish(self, run_id: int, result: Exit) -> None:
+        self._forget(run_id)
         _defer(self._ended, run_id, result)
 
     # --- files ---
@@ -195,6 +200,12 @@ class Runner:
 def _defer(ended: Callable[[int, Exit], None], run_id: int, result: Exit) -> None:
     """The core is never called from within a call to the runner."""
     asyncio.get_running_loop().call_soon(ended, run_id, result)
+
+
+@lru_cache(maxsize=1024)
+def _words(command_line: str) -> list[str]:
+    """The words of a command line, by the rules of a POSIX shell's quotes. Raises ValueError."""
+    return shlex.split(command_line)
 
 
 def _wanted(condition: str, code: int | None) -> bool:
