@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def darkroom(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of ExitCode's numbers."""
     _speak_utf8()
+    # What went wrong is told once, below; without a handler of their own, libraries would print their tracebacks too.
+    logging.lastResort = logging.NullHandler()
     try:
         get_command(app)(args=arguments, prog_name="darkroom")
     except BrokenPipeError:

@@ -68,4 +68,6 @@ def load(name: str) -> Any:
     app = import_module(TABLE[name].module).app
     command = get_command(app) if isinstance(app, typer.Typer) else app
     command.name = name
+    # Typer offers completion's installation on every app; `darkroom` itself is the one to offer it.
+    command.params = [one for one in command.params if one.name not in {"install_completion", "show_completion"}]
     return command

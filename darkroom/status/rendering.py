@@ -47,7 +47,7 @@ def _figures(document: Mapping[str, Any]) -> Table:
     table = _table()
     table.add_row(
         "arrivals waiting",
-        f"about {document.get('waiting', 0):,}" if document.get("waiting") else "0",
+        f"{document.get('waiting', 0):,}",
         f"oldest {duration(oldest)}" if oldest else "",
     )
     table.add_row(

@@ -15,8 +15,8 @@ app = typer.Typer()
 _WORDS = {
     "images": "images",
     "current": "with a current PNG",
-    "missing": "missing: brought now",
-    "stale": "with a PNG of an older version: brought now",
+    "missing": "missing",
+    "stale": "with a PNG of an older version",
     "quarantined": "in quarantine",
     "in_flight": "on their way already",
     "young": "too young: left to their events",
@@ -88,6 +88,8 @@ def _tell(out: Output, report: dict[str, Any]) -> None:
     if not counts:
         out.say("nothing there")
     if report.get("dry_run"):
-        out.say("a dry run: nothing was brought")
+        out.say("a dry run: nothing was sent on its way")
+    elif any(counts.get(name) for name in ("missing", "stale", "conflict")):
+        out.say("what is missing or stale is on its way now")
     if not report.get("complete", True):
         out.say(f"not through yet; the next sweep goes on from here (one takes at most {duration(HTTP_SECONDS)})")

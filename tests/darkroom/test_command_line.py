@@ -28,6 +28,24 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
     assert all(name in done.stdout for name in TABLE)
 
 
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_every_command_loads_and_explains_itself(cli: Cli, name: str) -> None:
+    ran = cli(name, "--help")
+    assert ran.code == ExitCode.OK, ran.err
+    assert f"darkroom {name}" in ran.out
+    assert "--install-completion" not in ran.out
+
+
+def test_completion_is_offered_for_the_shells(cli: Cli) -> None:
+    """The names come without loading any command."""
+    script = "import sys\nfrom darkroom.__main__ import main\nmain(['st'])"
+    environ = os.environ | {"_DARKROOM_COMPLETE": "complete_bash", "COMP_WORDS": "darkroom st", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["status"]
+
+
 def test_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
     ran = cli("develop")
     assert ran.code == ExitCode.USAGE
