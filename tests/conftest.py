@@ -1,4 +1,4 @@
-"""A real Azurite, in memory, for the tests that need one."""
+"""For all tests: a real Azurite, in memory, for those that need one; how Hypothesis tries its examples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, not wrong: no example has a deadline.
+settings.register_profile("darkroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("darkroom")
 
 _MAIN = Path(__file__).resolve().parents[1] / "node_modules/azurite/dist/src/blob/main.js"
 
