@@ -54,8 +54,8 @@ class Wanted:
 
     location: str
     vm_size: str
-    spot_cores: int
-    dedicated_cores: int
+    spot_nodes: int
+    dedicated_nodes: int
 
 
 def check(tools: CloudTools, wanted: Wanted, *, parameters: Iterable[str]) -> list[Finding]:
@@ -63,6 +63,7 @@ def check(tools: CloudTools, wanted: Wanted, *, parameters: Iterable[str]) -> li
     account = tools.az("account", "show")
     subscription = str(account["id"])
     scope = f"/subscriptions/{subscription}"
+    place = ("--location", wanted.location)
     findings = [
         Finding(verdict=Verdict.GOOD, what="signed in", detail=f"{account['user']['name']} on {account['name']}")
     ]
@@ -70,7 +71,8 @@ def check(tools: CloudTools, wanted: Wanted, *, parameters: Iterable[str]) -> li
         ("providers", lambda: judge_providers(_providers(tools))),
         ("rights", lambda: judge_rights(_roles(tools, account, scope))),
         ("region", lambda: judge_region(wanted.location, tools.az("functionapp", "list-flexconsumption-locations"))),
-        ("quota", lambda: judge_quota(wanted, _accounts(tools, wanted.location))),
+        ("VM size", lambda: judge_vm_size(wanted, tools.az("batch", "location", "list-skus", *place))),
+        ("quota", lambda: judge_quota(wanted, _cores(tools, wanted, place), _accounts(tools, wanted.location))),
         ("changes", lambda: judge_changes(_what_if(tools, wanted.location, parameters))),
     ]
     for name, question in questions:
@@ -115,7 +117,25 @@ def judge_region(location: str, offered: Iterable[Mapping[str, Any]]) -> list[Fi
     return [Finding(verdict=Verdict.BAD, what="region", detail=f"no Flex Consumption in {location}; choose another")]
 
 
-def judge_quota(wanted: Wanted, accounts: Iterable[Mapping[str, Any]]) -> list[Finding]:
+def judge_vm_size(wanted: Wanted, skus: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """Does Batch have the nodes' VM size in the region?"""
+    if cores_of(wanted.vm_size, skus) is not None:
+        return [Finding(verdict=Verdict.GOOD, what="VM size", detail=f"{wanted.vm_size} in {wanted.location}")]
+    detail = f"no {wanted.vm_size} in {wanted.location}: set another POOL_VM_SIZE in infra/settings.json"
+    return [Finding(verdict=Verdict.BAD, what="VM size", detail=detail)]
+
+
+def cores_of(vm_size: str, skus: Iterable[Mapping[str, Any]]) -> int | None:
+    """The cores of a VM size, as Batch lists it; None when it does not."""
+    for sku in skus:
+        if str(sku["name"]).lower() == vm_size.lower():
+            for capability in sku.get("capabilities") or ():
+                if str(capability["name"]).lower() == "vcpus":
+                    return int(capability["value"])
+    return None
+
+
+def judge_quota(wanted: Wanted, cores: int, accounts: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """Do the Batch accounts of the region have the cores? A new account has its own quota, known once it is there."""
     ours = list(accounts)
     if not ours:
@@ -124,8 +144,8 @@ def judge_quota(wanted: Wanted, accounts: Iterable[Mapping[str, Any]]) -> list[F
     findings = []
     for account in ours:
         for kind, need, key in (
-            ("Spot", wanted.spot_cores, "lowPriorityCoreQuota"),
-            ("dedicated", wanted.dedicated_cores, "dedicatedCoreQuota"),
+            ("Spot", wanted.spot_nodes * cores, "lowPriorityCoreQuota"),
+            ("dedicated", wanted.dedicated_nodes * cores, "dedicatedCoreQuota"),
         ):
             have = int(account.get(key) or 0)
             enough = have >= need
@@ -161,6 +181,13 @@ def _roles(tools: CloudTools, account: Mapping[str, Any], scope: str) -> list[st
     assignee = str(account["user"]["name"])
     rows = tools.az("role", "assignment", "list", "--assignee", assignee, "--scope", scope, "--include-inherited")
     return [str(row["roleDefinitionName"]) for row in rows]
+
+
+def _cores(tools: CloudTools, wanted: Wanted, place: tuple[str, str]) -> int:
+    cores = cores_of(wanted.vm_size, tools.az("batch", "location", "list-skus", *place))
+    if cores is None:
+        raise CommandError(f"the cores of {wanted.vm_size} are not known")
+    return cores
 
 
 def _accounts(tools: CloudTools, location: str) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ import typer
 from darkroom.deploy.check import Finding, Verdict, Wanted, check
 from darkroom.deploy.cloud_tools import InstalledTools
 from darkroom.deploy.package import Package, build
-from darkroom.deploy.render import choices_of, render, write
+from darkroom.deploy.render import choices_of, parameters_of, render, write
 from darkroom.deploy.steps import Steps
 from darkroom.failure import CommandError, ExitCode
 from shared.app_settings import PoolSettings
@@ -26,7 +26,6 @@ def deploy(
     context: typer.Context,
     *,
     only_check: Annotated[bool, typer.Option("--check", help="Change nothing; look first.")] = False,
-    cores: Annotated[int, typer.Option(help="Cores of one node's VM size, for the quota check.", min=1)] = 2,
 ) -> None:
     """Provision and deploy the chosen azd environment (`azd up`), or check first what that needs and would change."""
     if context.invoked_subcommand is not None:
@@ -34,7 +33,7 @@ def deploy(
     if not (ROOT / "infra" / "main.bicep").exists():
         raise CommandError("This is no checkout of Darkroom: infra/ is missing.", code=ExitCode.SETTINGS)
     if only_check:
-        _report(_check(cores))
+        _report(_check())
     else:
         InstalledTools().azd("up", "--cwd", str(ROOT))
 
@@ -93,7 +92,7 @@ def _publish(built: Package, account_url: str, container: str) -> bool:
         return publishing.publish(built, scripts)
 
 
-def _check(cores: int) -> list[Finding]:
+def _check() -> list[Finding]:
     choices = choices_of(ROOT / "infra")
     render(choices)  # a wrong setting is told before Azure is asked anything
     pool = read(PoolSettings, choices)
@@ -102,19 +101,14 @@ def _check(cores: int) -> list[Finding]:
     wanted = Wanted(
         location=values.get("AZURE_LOCATION", ""),
         vm_size=pool.vm_size,
-        spot_cores=(pool.max_nodes - pool.dedicated_nodes) * cores,
-        dedicated_cores=pool.dedicated_nodes * cores,
+        spot_nodes=pool.max_nodes - pool.dedicated_nodes,
+        dedicated_nodes=pool.max_nodes if pool.spill_over else pool.dedicated_nodes,
     )
     if not wanted.location:
         raise CommandError("The azd environment has no region yet.", code=ExitCode.SETTINGS, hint="azd env new")
     principal = values.get("AZURE_PRINCIPAL_ID") or str(tools.az("ad", "signed-in-user", "show")["id"])
-    parameters = (
-        f"environmentName={values['AZURE_ENV_NAME']}",
-        f"location={wanted.location}",
-        f"principalId={principal}",
-        f"workerPackage={values.get('DARKROOM_WORKER_PACKAGE', 'worker-not-built-yet.pyz')}",
-    )
-    return check(tools, wanted, parameters=parameters)
+    given = {"DARKROOM_WORKER_PACKAGE": "worker-not-built-yet.pyz", **values, "AZURE_PRINCIPAL_ID": principal}
+    return check(tools, wanted, parameters=parameters_of(ROOT / "infra", given))
 
 
 def _report(findings: list[Finding]) -> None:

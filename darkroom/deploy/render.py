@@ -7,6 +7,7 @@ writes `infra/generated/`. A wrong setting so stops the deployment before it beg
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ WIRED = frozenset(
 """Settings that `main.bicep` takes from the resources it makes."""
 
 _ELSEWHERE = {"STORAGE_ACCOUNT_URL": "https://checked.blob.core.windows.net", "BATCH_ENDPOINT": "https://checked"}
+
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:=(?P<default>[^}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,16 @@ def choices_of(infra: Path) -> dict[str, str]:
     if not isinstance(choices, dict) or not all(isinstance(value, str) for value in choices.values()):
         raise SettingsError(f'{path}: must be an object of texts, like {{"POOL_MAX_NODES": "50"}}')
     return choices
+
+
+def parameters_of(infra: Path, values: Mapping[str, str]) -> list[str]:
+    """`NAME=VALUE` for each parameter of `main.bicep`, as azd makes them from its environment's values."""
+    given = json.loads((infra / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
+
+    def filled(match: re.Match[str]) -> str:
+        return values.get(match["name"], "") or match["default"] or ""
+
+    return [f"{name}={_VARIABLE.sub(filled, item['value'])}" for name, item in given.items()]
 
 
 def write(rendered: Rendered, infra: Path) -> list[Path]:

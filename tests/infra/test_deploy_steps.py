@@ -17,15 +17,18 @@ from darkroom.deploy.check import (
     Verdict,
     Wanted,
     check,
+    cores_of,
     judge_changes,
     judge_providers,
     judge_quota,
     judge_region,
     judge_rights,
+    judge_vm_size,
 )
 from darkroom.deploy.cloud_tools import InstalledTools
 from darkroom.deploy.destroy import doomed, remove
 from darkroom.deploy.package import Package
+from darkroom.deploy.render import parameters_of
 from darkroom.deploy.steps import PACKAGE_KEY, Steps
 from darkroom.failure import CommandError
 from shared.errors import SettingsError
@@ -44,7 +47,8 @@ PROVISIONED = {
 }
 BUILT = Package(path=Path("build/worker-abc.pyz"), digest="abc")
 ACCOUNT = {"id": "sub", "name": "Subscription", "user": {"name": "someone@example.com"}}
-WANTED = Wanted(location="West Europe", vm_size="standard_d2ads_v5", spot_cores=20, dedicated_cores=0)
+WANTED = Wanted(location="West Europe", vm_size="standard_d2ads_v5", spot_nodes=10, dedicated_nodes=0)
+SKUS = [{"name": "Standard_D2ads_v5", "capabilities": [{"name": "vCPUs", "value": "2"}]}]
 
 
 class RecordingTools:
@@ -175,12 +179,29 @@ def test_a_region_without_flex_consumption_is_bad() -> None:
     assert judge_region("nowhere", offered)[0].verdict is Verdict.BAD
 
 
+def test_a_vm_size_that_the_region_lacks_is_bad() -> None:
+    """Names are compared without case; the cores of the size are what the quota is counted in."""
+    assert judge_vm_size(WANTED, SKUS)[0].verdict is Verdict.GOOD
+    assert judge_vm_size(WANTED, [])[0].verdict is Verdict.BAD
+    assert cores_of("STANDARD_D2ads_v5", SKUS) == 2
+
+
+def test_the_plan_is_asked_for_with_the_environments_own_parameters() -> None:
+    """What azd would hand to the templates: values of the environment, else the defaults of the parameters file."""
+    parameters = dict(text.split("=", 1) for text in parameters_of(ROOT / "infra", {"AZURE_ENV_NAME": "demo"}))
+    assert parameters["environmentName"] == "demo"
+    assert parameters["privateNetwork"] == "false"
+    assert parameters["alertEmail"] == ""
+    chosen = parameters_of(ROOT / "infra", {"DARKROOM_PRIVATE_NETWORK": "true"})
+    assert "privateNetwork=true" in chosen
+
+
 def test_quota_is_compared_with_the_pools_cap() -> None:
     """Too few Spot cores is bad and says by how much; an account that does not exist yet is not known."""
     account = {"name": "a", "lowPriorityCoreQuota": 10, "dedicatedCoreQuota": 0}
-    verdicts = {item.detail.split(": ")[1][:12]: item.verdict for item in judge_quota(WANTED, [account])}
+    verdicts = {item.detail.split(": ")[1][:12]: item.verdict for item in judge_quota(WANTED, 2, [account])}
     assert verdicts == {"10 Spot core": Verdict.BAD, "0 dedicated ": Verdict.GOOD}
-    assert judge_quota(WANTED, [])[0].verdict is Verdict.UNSURE
+    assert judge_quota(WANTED, 2, [])[0].verdict is Verdict.UNSURE
 
 
 def test_a_deletion_in_the_plan_is_bad() -> None:
@@ -196,6 +217,7 @@ def test_a_check_that_cannot_be_made_is_a_finding() -> None:
         "provider list": [{"namespace": name, "registrationState": "Registered"} for name in PROVIDERS],
         "role assignment list": CommandError("not allowed to read roles"),
         "functionapp list-flexconsumption-locations": [{"name": "westeurope"}],
+        "batch location list-skus": SKUS,
         "batch account list": [{"name": "a", "location": "westeurope", "lowPriorityCoreQuota": 100}],
         "deployment sub what-if": {"changes": []},
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from tests.darkroom.conftest import KEY
 from tests.infra.bicep.evaluate import Deployment
 from tests.infra.conftest import INFRA, ROOT
 
@@ -48,6 +50,22 @@ def test_no_template_asks_azure_for_a_key() -> None:
         if pattern.search(line)
     ]
     assert found == []
+
+
+def test_no_file_holds_a_key() -> None:
+    """In no tracked file: a private key, a signature, or an account key other than the one that everybody's Azurite has."""
+    pattern = re.compile(
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|[?&]sig=[A-Za-z0-9%+/]{20,}|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==(?![A-Za-z0-9=])"
+    )
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    found = {
+        (name.decode(), match.decode())
+        for name in tracked
+        if name and not name.endswith((b".jpg", b".jpeg", b".png", b"package-lock.json"))
+        for match in pattern.findall((ROOT / name.decode()).read_bytes())
+        if match != KEY.encode()
+    }
+    assert found == set()
 
 
 def test_storage_takes_no_keys_and_no_strangers(deployment: Deployment) -> None:
