@@ -25,8 +25,7 @@ _NOT_PREEMPTIBLE = frozenset({NodeState.PREEMPTED, NodeState.LEAVING_POOL, NodeS
 class Account:
     """Pools, nodes, jobs, tasks and schedules, and the passing of time.
 
-    `now` and all times are seconds since 1970. Operations raise `Refused`. `tracked=True` collects which
-    entities
+    `now` and all times are seconds since 1970. Operations raise `Refused`. `tracked=True` collects which entities
     changed (for a store); a simulator leaves it off.
     """
 

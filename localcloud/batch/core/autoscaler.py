@@ -1,8 +1,7 @@
 """Samples, and the pools whose size follows a formula.
 
-https://learn.microsoft.com/azure/batch/batch-automatic-scaling: a sample each 30 seconds, readable about a
-minute later;
-a formula is evaluated when it is set and then on its interval.
+https://learn.microsoft.com/azure/batch/batch-automatic-scaling: a sample each 30 seconds, readable about a minute
+later; a formula is evaluated when it is set and then on its interval.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,7 @@
 """Which task goes to which node: priorities, order of jobs, slots, spread and pack.
 
-A pool keeps its nodes in buckets by free slots and its jobs with runnable tasks by priority, so that one
-placement costs
-the same whatever the number of nodes and tasks.
+A pool keeps its nodes in buckets by free slots and its jobs with runnable tasks by priority, so that one placement
+costs the same whatever the number of nodes and tasks.
 """
 
 from collections import deque

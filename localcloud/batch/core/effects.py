@@ -19,8 +19,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a run ended: an exit code, or a failure before (`stage` preprocessing) or after it (`stage`
-    upload)."""
+    """How a run ended: an exit code, or a failure before (`stage` preprocessing) or after it (`stage` upload).
+
+    `stage` lost: nobody knows how it ended, its machine lost it; it runs again, which is a requeue and no retry.
+    """
 
     code: int | None = 0
     failure: Failure | None = None

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 class Refused(Exception):  # noqa: N818 - the service's word: a request is refused, the program has no error
     """A request that Batch would refuse. Nothing was changed.
 
-    `code` is Batch's error code (`PoolExists`), `values` its details as (key, value) pairs, `message`
-    replaces the
+    `code` is Batch's error code (`PoolExists`), `values` its details as (key, value) pairs, `message` replaces the
     code's usual text where that says too little.
     """
 

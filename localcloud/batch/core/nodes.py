@@ -163,6 +163,9 @@ class Nodes:
         if run.stop is not None or execution is None or spec is None:
             self._quiet(node)
             return
+        if end.stage == "lost":
+            self._launch_start_task(node)
+            return
         execution.exit_code = end.code
         execution.failure = end.failure or exit_failure(end)
         limit = spec.command.max_retries or 0

@@ -152,6 +152,9 @@ class Work:
     def _judge(self, task: Task, run: Run, end: Exit) -> None:
         """What the end of its run means for the task."""
         execution = task.execution
+        if run.stop is None and end.stage == "lost":
+            self._requeue(task)
+            return
         if run.stop is not None:
             execution.exit_code = end.code if run.stop.failure is not None else None
             if run.stop.requeue:
@@ -284,6 +287,9 @@ class Work:
     def _preparation_ended(self, preparation: Preparation, job: Job, node: Node, end: Exit) -> None:
         spec, execution = job.spec.preparation, preparation.execution
         if spec is None:
+            return
+        if end.stage == "lost":
+            self._launch_aside(RunKind.PREPARATION, job, node)
             return
         execution.exit_code = end.code
         execution.failure = end.failure or exit_failure(end)

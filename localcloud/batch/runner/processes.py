@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A process ended with `code`, or could not be started: `error` is notfound or failed."""
+    """A process ended with `code`; or `error` says that it was notfound, failed to start, or lost with its keeper."""
 
     code: int | None = None
     error: str | None = None

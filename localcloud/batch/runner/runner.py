@@ -138,9 +138,13 @@ class Runner:
                 result = _failed("CommandProgramNotFound", end.text)
             case "failed":
                 result = _failed("CommandLaunchFailed", end.text)
+            case "lost":
+                result = Exit(code=None, stage="lost")
             case _:
                 result = Exit(code=end.code)
         wanted = self._uploads(place, end.code) if place is not None and run_id not in self._stopped else ()
+        if result.stage == "lost":
+            wanted = ()
         if place is None or not wanted:
             self._forget(run_id)
             self._ended(run_id, result)

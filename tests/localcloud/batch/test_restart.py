@@ -2,9 +2,11 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from azure.batch import BatchClient
 
@@ -109,6 +111,24 @@ def test_everything_that_was_acknowledged_is_there_after_kill_9(running: list[Lo
         assert ended.execution_info.failure_info is not None
         assert ended.execution_info.failure_info.code == "TaskEnded"
         assert client.get_task("j", "after").state == "active"
+
+
+def test_when_a_keeper_dies_its_tasks_end_and_run_again(running: list[LocalBatch], tmp_path: Path) -> None:
+    mark = f"33{os.getpid() % 100000:05}.5"
+    local = begin(running, tmp_path / "data")
+    with local.client() as client:
+        make_pool(client, "p")
+        make_job(client, "j", "p")
+        client.create_task("j", task("t", f"/bin/sh -c 'test -e once && exit 0; touch once; sleep {mark}'"))
+        wait_for(lambda: sleeping(mark), what="the task")
+        (keeper,) = psutil.Process(local.process.pid).children()
+        wait_for(lambda: "once" in {f.name for f in tmp_path.rglob("once")}, what="its first mark")
+        time.sleep(0.2)  # the service hears of a process that runs longer than a moment; there is no way to see that
+        keeper.kill()
+        done = finished_task(client, "j", "t")
+    assert done.execution_info is not None
+    assert (done.execution_info.exit_code, done.execution_info.requeue_count) == (0, 1)
+    assert not sleeping(mark)
 
 
 def test_two_services_cannot_use_one_directory(running: list[LocalBatch], tmp_path: Path) -> None:
