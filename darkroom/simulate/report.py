@@ -72,7 +72,7 @@ def plane_of(comparison: TraceComparison) -> str:
         Point(name=name, x=cell.cost_ratio, y=cell.wait_ratio, ours=name == OURS, on_front=cell.on_front)
         for name, cell in comparison.cells.items()
     ]
-    return plane(points, title=f"{comparison.trace.name}: {comparison.trace.about}")
+    return plane(points, title=comparison.trace.name, about=comparison.trace.about)
 
 
 def timeline_of(comparison: TraceComparison, names: Sequence[str], world: World) -> str:

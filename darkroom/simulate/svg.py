@@ -56,14 +56,12 @@ def document(width: int, height: int, body: str, title: str) -> str:
 
 # --- the plane of cost and wait ---
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 380, 56, 44, 34, 90
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 400, 56, 44, 54, 90
 
 
-def plane(points: Sequence[Point], *, title: str) -> str:
+def plane(points: Sequence[Point], *, title: str, about: str) -> str:
     """Cost against wait, both times the bound, on logarithmic scales; the front is dashed."""
-    shown = [
-        point for point in points if math.isfinite(point.x) and math.isfinite(point.y) and min(point.x, point.y) > 0
-    ]
+    shown = [point for point in points if math.isfinite(point.x + point.y) and min(point.x, point.y) > 0]
     x_high = _decade(max(point.x for point in shown))
     y_high = _decade(max(point.y for point in shown))
 
@@ -72,19 +70,33 @@ def plane(points: Sequence[Point], *, title: str) -> str:
         y = _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _TOP) * max(0.0, math.log(point.y)) / math.log(y_high)
         return x, y
 
-    parts = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>', *_plane_axes(x_high, y_high)]
+    parts = [f'<text class="title" x="{_LEFT}" y="16">{escape(title)}</text>']
+    parts += [f'<text x="{_LEFT}" y="31">{escape(about)}</text>', *_plane_axes(x_high, y_high)]
     front = sorted(place(point) for point in shown if point.on_front)
     parts.append(f'<polyline class="front" points="{_coordinates(front)}"/>')
     for point in sorted(shown, key=lambda p: p.ours):
         x, y = place(point)
         kind, radius = ("ours", 6) if point.ours else ("dot", 3.5)
-        tip = f"{point.name}: cost {point.x:.2f}, wait {point.y:.2f}"
-        parts.append(
-            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{escape(tip)}</title></circle>'
-        )
-        if point.ours or point.on_front:
-            parts.append(f'<text x="{x + 8:.1f}" y="{y - 5:.1f}">{escape(point.name)}</text>')
-    return document(_WIDTH, _HEIGHT, "".join(parts), title)
+        tip = f"<title>{escape(point.name)}: cost {point.x:.2f}, wait {point.y:.2f}</title>"
+        parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{tip}</circle>')
+    named = sorted((point for point in shown if point.ours or point.on_front), key=lambda p: not p.ours)
+    parts += _labels([(point.name, *place(point)) for point in named])
+    return document(_WIDTH, _HEIGHT, "".join(parts), f"{title}: {about}")
+
+
+def _labels(points: Sequence[tuple[str, float, float]]) -> list[str]:
+    """A name beside each point where it has room; where it has none, the point's tooltip must do."""
+    taken: list[tuple[float, float, float]] = []
+    parts = []
+    for name, x, y in points:
+        width = 6.2 * len(name)
+        for left, base in ((x + 9, y - 5), (x + 9, y + 12), (x - 9 - width, y + 12), (x - 9 - width, y - 5)):
+            free = all(abs(base - other) > 12 or left + width < low or left > high for low, high, other in taken)
+            if free and _LEFT < left < _WIDTH - width:
+                taken.append((left, left + width, base))
+                parts.append(f'<text x="{left:.1f}" y="{base:.1f}">{escape(name)}</text>')
+                break
+    return parts
 
 
 def _decade(high: float) -> float:
@@ -133,7 +145,8 @@ def panels(rows: Sequence[Panel], *, title: str) -> str:
     for tick in range(9):
         hour = end * tick / 8
         place = 50 + (_PANEL_WIDTH - 60) * tick / 8
-        parts.append(f'<text x="{place:.0f}" y="{height - 6}" text-anchor="middle">{hour:.0f} h</text>')
+        anchor = "end" if tick == 8 else "middle"
+        parts.append(f'<text x="{place:.0f}" y="{height - 6}" text-anchor="{anchor}">{hour:.0f} h</text>')
     return document(_PANEL_WIDTH, height, "".join(parts), title)
 
 
