@@ -63,14 +63,21 @@ chaos: IMAGES = 60
 chaos: setup ## rounds of kills and faults on real processes, then an audit [SEED=n] [ROUNDS=1] [IMAGES=60]
 	@exec $(BIN)/python -m tests.chaos --images $(IMAGES) --rounds $(or $(ROUNDS),1) $(if $(SEED),--seed $(SEED))
 
-bench: setup ## measure the worker against its peers
-	$(BIN)/python -m benchmarks
+.setup/bench: benchmarks/requirements.txt benchmarks/package.json benchmarks/package-lock.json
+	@mkdir -p .setup
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
+	cd benchmarks && npm ci --silent --no-progress
+	@touch $@
+
+bench: setup .setup/bench ## measure the worker against Pillow, OpenCV, libvips and sharp, about 5 minutes [BENCH="--write"]
+	$(BIN)/python -m benchmarks $(BENCH)
 
 autoscale: setup ## compare autoscale formulas on all workloads: docs/autoscale/
 	$(BIN)/python -m darkroom simulate --all --cap 20 --seed 1 --seed 2 --seed 3 --docs docs/autoscale
 
 lock: ## pin the requirement files again
-	for f in requirements worker/requirements requirements-dev tests/infra/requirements; do \
+	for f in requirements worker/requirements requirements-dev tests/infra/requirements benchmarks/requirements; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $$f.in -o $$f.txt; done
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --python-version 3.13 --no-deps --generate-hashes \

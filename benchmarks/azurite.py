@@ -33,9 +33,8 @@ class Azurite:
         for line in self._process.stdout:
             if found := re.search(r"successfully listens on (http://127\.0\.0\.1:\d+)", line):
                 self.endpoint = f"{found.group(1)}/{ACCOUNT}"
-                self.connection_string = (
-                    f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.endpoint};"
-                )
+                account = f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.endpoint};"
+                self.connection_string = f"DefaultEndpointsProtocol=http;{account}"
                 return self
         raise SystemExit(f"Azurite ended with {self._process.wait()} before it was ready")
 
