@@ -38,6 +38,8 @@ from shared.app_settings import PoolSettings
 
 GROUP = 100
 _ENDED = {"JobCompleted", "JobBeingTerminated", "JobTerminating", "JobBeingDeleted", "JobNotActive"}
+_TOO_SOON = {"TooManyEnableAutoScaleRequests"}
+"""Batch takes a formula every 30 seconds: the next dispatch asks again."""
 _QUOTA = "QuotaReached"
 _NODE_STATES = (
     "creating",
@@ -271,7 +273,7 @@ def _translated(error: HttpResponseError, what: str) -> Exception:
         return JobEndedError(message)
     if _QUOTA in code:
         return QuotaReachedError(f"{message} Ask for a higher quota, or end what is not needed.", code=code)
-    if status == 409:
+    if status == 409 or code in _TOO_SOON:
         return BatchConflictError(message)
     if status in (408, 429) or status >= 500:
         return BatchUnavailableError(message, retry_after=_retry_after(error))

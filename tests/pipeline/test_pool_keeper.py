@@ -148,13 +148,10 @@ async def test_an_evaluation_error_is_told_with_its_place(client: BatchClient) -
 
 async def test_a_formula_that_somebody_changed_is_put_back(client: BatchClient) -> None:
     minutes = await minutes_of(client, "changed")
-    batch = minutes.keeper.batch
     await until(_steady(minutes), what="the pool to be steady")
     await until(_replaced(minutes, "$TargetDedicatedNodes = 0;"), what="somebody to change the formula")
     await until(_kept(minutes), what="the formula to be put back")
-    pool = await batch.pool()
-    assert pool is not None
-    assert pool.formula.startswith("// Built from Darkroom's settings")
+    assert "EnableAutoscale" in minutes.actions
 
 
 def _steady(minutes: Minutes) -> Any:
@@ -183,6 +180,8 @@ def _replaced(minutes: Minutes, formula: str) -> Any:
 def _kept(minutes: Minutes) -> Any:
     async def kept() -> bool:
         await minutes.next()
-        return minutes.actions[-1:] == ["EnableAutoscale"]
+        pool = await minutes.keeper.batch.pool()
+        # The service takes a formula every 30 seconds: a step that came too soon is put off to the next minute.
+        return pool is not None and pool.formula.startswith("// Built from Darkroom's settings")
 
     return kept
