@@ -1,12 +1,13 @@
 """The tree to closures: each expression becomes a function of the frame that gives its value."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from localcloud.batch.autoscale import sampling
 from localcloud.batch.autoscale.errors import INSUFFICIENT_SAMPLE_DATA, FormulaError
+from localcloud.batch.autoscale.frame import Code, Frame, Program, StopEvaluation
 from localcloud.batch.autoscale.functions import FUNCTIONS, Function, number
 from localcloud.batch.autoscale.operators import TypeMismatchError, binary, unary
+from localcloud.batch.autoscale.reading import read_metric, read_target
 from localcloud.batch.autoscale.samples import SampleStore
 from localcloud.batch.autoscale.syntax import (
     Call,
@@ -24,37 +25,15 @@ from localcloud.batch.autoscale.syntax import (
 )
 from localcloud.batch.autoscale.values import Timestamp, Value, parse_time, timestamp_field, type_name
 from localcloud.batch.autoscale.variables import (
-    ALIASES,
     DEALLOCATION_OPTION,
     DEALLOCATION_OPTIONS,
     DEFAULT_DEALLOCATION,
-    FULL_NAMES,
     INTERVALS,
     METRIC_ALIASES,
     METRICS,
     READ_ONLY,
     TARGETS,
 )
-
-
-class StopEvaluation(Exception):  # noqa: N818 - it ends a run, it is no error
-    """`stop()` was reached: what is set so far holds."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Frame:
-    """One evaluation: its inputs, and the variables set so far with the place that set them."""
-
-    now: Timestamp
-    samples: SampleStore
-    current: Mapping[str, float]
-    rand: Callable[[], float]
-    variables: dict[str, Value] = field(default_factory=dict)
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-Code = Callable[[Frame], Value]
-Program = tuple[Callable[[Frame], None], ...]
 
 
 def compile_statements(statements: tuple[Statement, ...]) -> Program:
@@ -129,11 +108,11 @@ class _Compiler:
         if name in DEALLOCATION_OPTIONS:
             return lambda _: name
         if name in TARGETS:
-            return _target(name)
+            return read_target(name)
         if name == DEALLOCATION_OPTION:
             return lambda frame: frame.variables.get(name, DEFAULT_DEALLOCATION)
         if name in READ_ONLY:
-            return _metric_as_number(node)
+            return read_metric(node)
         if name in self._known:
             return lambda frame: frame.variables[name]
         if name.startswith("$"):
@@ -300,42 +279,5 @@ def _time(node: Call, arguments: tuple[Code, ...]) -> Code:
             return parse_time(value) if value else frame.now
         except (ValueError, OverflowError) as error:
             raise _error(node, f"'{value}' is no time in W3C-DTF or RFC 1123") from error
-
-    return run
-
-
-def _target(name: str) -> Code:
-    """Reading a target: what the formula set, by either name, else the pool's present target."""
-    full = ALIASES.get(name, name)
-    alias = FULL_NAMES[full]
-    order = (full, alias) if name == full else (alias, full)
-
-    def run(frame: Frame) -> Value:
-        for either in order:
-            if either in frame.variables:
-                return frame.variables[either]
-        return float(frame.current.get(full, 0))
-
-    return run
-
-
-def _metric_as_number(node: Name) -> Code:
-    """A metric without a method: the current value where the pool gives one, else the latest published
-    sample."""
-    name = METRIC_ALIASES.get(node.name, node.name)
-
-    def run(frame: Frame) -> Value:
-        value = frame.current.get(name)
-        if value is not None:
-            return float(value)
-        latest = frame.samples.latest(name, frame.now.seconds, 1)
-        if latest:
-            return latest[0]
-        raise FormulaError(
-            f"Insufficient data from data set: {name} has no sample",
-            line=node.line,
-            column=node.column,
-            code=INSUFFICIENT_SAMPLE_DATA,
-        )
 
     return run

@@ -8,8 +8,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from localcloud.batch.autoscale.compiler import Frame, Program, StopEvaluation, compile_statements
+from localcloud.batch.autoscale.compiler import compile_statements
 from localcloud.batch.autoscale.errors import EvaluationError, FormulaError
+from localcloud.batch.autoscale.frame import Frame, Program, StopEvaluation
 from localcloud.batch.autoscale.samples import SampleStore
 from localcloud.batch.autoscale.syntax import Statement, parse
 from localcloud.batch.autoscale.values import Timestamp, Value, render
