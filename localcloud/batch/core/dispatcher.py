@@ -6,7 +6,7 @@ costs the same whatever the number of nodes and tasks.
 
 from collections import deque
 
-from localcloud.batch.core.entities import Job, Node, Pool, Task
+from localcloud.batch.core.entities import Job, Node, Pool, Run, StopReason, Task
 from localcloud.batch.core.states import FillType, JobState
 from localcloud.batch.core.world import World
 
@@ -23,6 +23,7 @@ class Dispatcher:
         while unsettled:
             _, pool = unsettled.popitem()
             self._place(pool)
+            self._make_room(pool)
 
     def index(self, node: Node) -> None:
         """Put the node where its free slots say, or nowhere if it takes no tasks."""
@@ -140,3 +141,20 @@ class Dispatcher:
                 if not failed and (node.dedicated or task.spec.allow_low_priority):
                     return node
         return None
+
+    def _make_room(self, pool: Pool) -> None:
+        """Tasks of jobs that allow it give way to waiting ones of higher priority: the youngest of the lowest first."""
+        yielding = [job for job in pool.live_jobs.values() if job.spec.allow_task_preemption and job.runs]
+        if not yielding:
+            return
+        for priority in sorted(pool.ready_jobs, reverse=True):
+            victims = [run for job in yielding if job.spec.priority < priority for run in job.runs.values()]
+            victims.sort(key=lambda run: (_priority(run), -run.id))
+            waiting = sum(job.ready_count for job in pool.ready_jobs[priority].values())
+            waiting -= sum(run.stop is not None for run in victims)
+            for run in [run for run in victims if run.stop is None][: max(0, waiting)]:
+                self._world.work.stop(run, StopReason(requeue=True))
+
+
+def _priority(run: Run) -> int:
+    return 0 if run.job is None else run.job.spec.priority

@@ -108,6 +108,23 @@ def name_of(run: Run) -> str:
     return run.task.id if run.task is not None else run.kind.value
 
 
+def test_tasks_of_a_job_that_allows_it_give_way_to_a_higher_priority() -> None:
+    account, driver = simulation(seconds=1000)
+    account.create_pool(PoolSpec(id="p", target_dedicated=1, task_slots_per_node=2))
+    account.create_job(JobSpec(id="low", pool_id="p", priority=0, allow_task_preemption=True))
+    account.create_job(JobSpec(id="firm", pool_id="p", priority=-1))
+    account.create_job(JobSpec(id="high", pool_id="p", priority=1))
+    add(account, "low", "older", "younger")
+    driver.run_until(T0 + 100)
+    driver.at(T0 + 200, lambda: add(account, "high", "urgent"))
+    driver.run_until(T0 + 300)
+    assert account.task("high", "urgent").state is TaskState.RUNNING
+    assert account.task("low", "older").state is TaskState.RUNNING
+    assert account.task("low", "younger").execution.requeues == 1
+    driver.run_until(T0 + 5000)
+    assert account.job("low").counts.succeeded == 2
+
+
 def test_a_job_with_a_limit_runs_no_more_tasks_than_that_at_once() -> None:
     account, driver = simulation(seconds=50)
     account.create_pool(PoolSpec(id="p", target_dedicated=1, task_slots_per_node=8))
