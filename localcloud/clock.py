@@ -20,7 +20,7 @@ class Clock:
         self._started = time.monotonic()
 
     def now(self) -> datetime:
-        """This clock's present moment (UTC). Never runs backwards; a suspended machine's sleep is caught up."""
+        """This clock's present moment (UTC)."""
         if self.speed == 1:
             return datetime.now(UTC)
         return self._started_at + timedelta(seconds=(time.monotonic() - self._started) * self.speed)

@@ -1,11 +1,14 @@
 """Ports on 127.0.0.1: which are free, and a clear word about one that is not."""
 
 import errno
+import random
 import socket
 
 from localcloud.errors import StartError
 
 HOST = "127.0.0.1"
+
+_LEAST, _MOST, _PICKS = 20_000, 32_000, 200
 
 
 def is_free(port: int) -> bool:
@@ -22,11 +25,16 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago. Servers that can listen on port 0 themselves should."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free a moment ago, outside the range that systems give to outgoing connections.
+
+    In that range a client that asks again and again for a server that is being restarted can, on loopback, connect
+    to itself, and then the server's port is taken.
+    """
+    for _ in range(_PICKS):
+        port = random.randrange(_LEAST, _MOST)  # noqa: S311 - a pick, not a secret
+        if is_free(port):
+            return port
+    raise StartError(f"no port from {_LEAST} to {_MOST} seems to be free")
 
 
 def require_free(port: int, *, service: str, option: str) -> None:

@@ -64,12 +64,11 @@ def demo(
     """Start a local cloud, drop images, watch nodes come and go, compare every PNG with its source to the pixel."""
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
-    with View(console) as view:
-        run = _Run(images=images, folder=folder, view=view, ledger=Ledger(naming=Naming.REPLACE))
-        try:
-            asyncio.run(_demo(run, speed=speed, deadline=deadline))
-        except CloudError as error:
-            run.problems.append(str(error))
+    try:
+        run = _watched(console, folder, images=images, speed=speed, deadline=deadline)
+    except BaseException:  # Ctrl-C, or a defect: nothing to look at later
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if run.problems:
         for line in [*run.problems, *diagnose(folder, run.ledger, run.sight)]:
             console.print(Text(line), soft_wrap=True)
@@ -78,6 +77,18 @@ def demo(
     console.print(Text(_last_line(run)), soft_wrap=True)
     if run.problems:
         raise typer.Exit(ExitCode.NOT_OK)
+
+
+def _watched(console: Console, folder: Path, *, images: int, speed: float, deadline: float) -> _Run:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 (slow to load)
+
+    with View(console, images=images) as view:
+        run = _Run(images=images, folder=folder, view=view, ledger=Ledger(naming=Naming.REPLACE))
+        try:
+            asyncio.run(_demo(run, speed=speed, deadline=deadline))
+        except* (CloudError, AzureError) as errors:
+            run.problems += [str(error) for error in errors.exceptions]
+    return run
 
 
 def _last_line(run: _Run) -> str:

@@ -37,8 +37,9 @@ def _bar(part: int, whole: int, width: int = 40) -> str:
 class View:
     """Use as a context manager; `show` at each look, `say` for what happens once."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, images: int) -> None:
         self._console = console
+        self._images = images
         self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
         self._started = time.monotonic()
         self._last_line = ""
@@ -76,7 +77,7 @@ class View:
         table = Table(title=activity, title_justify="left", box=None, show_header=False, pad_edge=False)
         for step in _STEPS:
             count = getattr(sight, step)
-            table.add_row(step, Text(str(count), justify="right"), Text(_bar(count, sight.dropped)), _MEANS[step])
+            table.add_row(step, Text(str(count), justify="right"), Text(_bar(count, self._images)), _MEANS[step])
         table.add_row(
             "nodes",
             Text(str(sight.node_count), justify="right"),

@@ -96,7 +96,7 @@ class Blobs:
         for attempt in range(1, _TRIES + 1):
             try:
                 return await self._send(method, path, query or {}, headers or {}, body)
-            except (aiohttp.ClientError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError) as error:
                 if attempt == _TRIES:
                     raise StorageAwayError(f"{type(error).__name__}: {error}") from error
         raise StorageAwayError("not tried")

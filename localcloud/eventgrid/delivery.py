@@ -118,7 +118,7 @@ class Delivery:
             ) as response:
                 body = await response.text()
                 accepted = response.status == 200 and json.loads(body).get("validationResponse") == code
-        except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, AttributeError) as error:
             _log.info("handshake subscription=%s failed: %r", self.subscription.name, error)
             return False
         if not accepted:
@@ -192,7 +192,7 @@ class Delivery:
                 return answered(response.status)
         except TimeoutError:
             return NO_ANSWER
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             _log.info("endpoint of subscription=%s is away: %r", self.subscription.name, error)
             return UNREACHABLE
 
