@@ -54,7 +54,7 @@ class Program:
     log: Path
     ready: str
     """Regular expression, searched in what it writes."""
-    ready_seconds: float = 40.0
+    ready_seconds: float = 90.0
 
 
 class Service:

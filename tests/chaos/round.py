@@ -23,7 +23,7 @@ from tests.chaos.truth import Truth
 from tests.chaos.uploads import Uploader
 from tests.chaos.weather import Fault, Weather
 
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 180.0
 """A round that is not accounted for this long after the storm has failed."""
 _SWEEP_EVERY = 6.0
 UNDONE = ("missing", "stale", "in_flight")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import psutil
 
@@ -15,8 +15,8 @@ from tests.chaos.processes import Service, descendants
 from tests.chaos.storm import BATCH_RULES, OUTAGE, STORAGE_RULES, Blow, Event
 from tests.chaos.weather import Rule, Weather
 
-_SEARCH_SECONDS = 8.0
-"""How long a blow waits for a victim (a running task) before it counts as missed."""
+_SEARCH_SECONDS = 15.0
+"""How long a blow waits for a victim (a running task, a node) before it counts as missed."""
 
 
 class Striker:
@@ -53,9 +53,9 @@ class Striker:
             case Blow.RESTART_STORAGE:
                 return await self._down(cloud.azurite, event.seconds, hard=False)
             case Blow.KILL_WORKER:
-                return await self._kill_worker()
+                return await self._when_there_is_one(self._kill_worker)
             case Blow.PREEMPT:
-                return await cloud.preempt(self._rng.randrange(1, 3))
+                return await self._when_there_is_one(self._preempt)
             case Blow.STORAGE_OUTAGE:
                 return await _outage(cloud.storage_weather, STORAGE_RULES, event.seconds)
             case Blow.BATCH_OUTAGE:
@@ -69,14 +69,22 @@ class Striker:
         return True
 
     async def _kill_worker(self) -> bool:
-        deadline = asyncio.get_running_loop().time() + _SEARCH_SECONDS
-        while asyncio.get_running_loop().time() < deadline:
-            if running := descendants(saying="-m worker"):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    self._rng.choice(running).kill()
-                    return True
-            await asyncio.sleep(0.05)
+        if running := descendants(saying="-m worker"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._rng.choice(running).kill()
+                return True
         return False
+
+    async def _preempt(self) -> bool:
+        return await self._cloud.preempt(self._rng.randrange(1, 3))
+
+    async def _when_there_is_one(self, strike: Callable[[], Awaitable[bool]]) -> bool:
+        deadline = asyncio.get_running_loop().time() + _SEARCH_SECONDS
+        while not await strike():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
 
 async def _outage(weather: Weather, rules: Sequence[Rule], seconds: float) -> bool:

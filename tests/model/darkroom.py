@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pipeline.inbox import PREFIX, Inbox, inbox_name
 from pipeline.sealing import REFUSED, SEALED, Sealing
-from pipeline.storage import StorageUnavailableError
+from pipeline.storage import StorageUnavailableError, listed
 from shared.app_settings import PipelineSettings
 from shared.arrival import Arrival, from_lines, to_line
 from shared.errors import RetryableError
@@ -100,6 +100,15 @@ class House:
                     await sealing.step(everything=True)
                 except StorageUnavailableError:
                     continue
+
+        return run
+
+    def closer(self) -> Actor:
+        """Closes every manifest that it sees, once: to a dispatcher that was asleep it never existed."""
+
+        async def run() -> None:
+            for blob in await listed(self.manifests, SEALED):
+                await self.manifests.delete(blob.name)
 
         return run
 

@@ -54,6 +54,15 @@ def two_dispatchers(stage: Stage, kind: type[Sealing] = Sealing) -> Scenario:
     return house.scenario(actors, finally_=house.each_once)
 
 
+def closed_meanwhile(stage: Stage) -> Scenario:
+    """Two dispatchers on one plan, and a collector that closes manifests as soon as they are there."""
+    house = House(stage)
+    house.already_arrived("o", A, B)
+    house.already_arrived("p", C)
+    actors = {"closer": house.closer(), "dispatcher 1": house.dispatcher("d1"), "dispatcher 2": house.dispatcher("d2")}
+    return house.scenario(actors, finally_=house.each_once)
+
+
 def concurrent_invocations(stage: Stage) -> Scenario:
     """Three invocations in one process share appends while a dispatcher takes the blob away."""
     house = House(stage)
@@ -87,6 +96,12 @@ def test_two_dispatchers_at_once_with_up_to_two_switches() -> None:
 def test_two_dispatchers_of_which_one_dies() -> None:
     report = run(two_dispatchers, Budget(crashes=1, switches=1))
     assert report.schedules > 50_000
+
+
+def test_a_manifest_that_a_late_dispatcher_writes_again_is_the_same() -> None:
+    """Closed and gone, it may come back from a dispatcher that was asleep: the same content under the same name."""
+    report = run(closed_meanwhile, Budget(switches=1))
+    assert report.schedules > 1_000
 
 
 class Hasty(Sealing):
