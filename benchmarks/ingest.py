@@ -113,8 +113,8 @@ async def measure(
     }
     async with BlobServiceClient.from_connection_string(connection) as service:
         await service.create_container(manifests_in)
-        made = _events(events, endpoint, random.Random(seed))  # noqa: S311 (a schedule, not a secret)
-        deliveries = _deliveries(made, random.Random(seed + 1))  # noqa: S311 (as above)
+        made = _events(events, endpoint, random.Random(seed))
+        deliveries = _deliveries(made, random.Random(seed + 1))
         async with _host(environ, folder) as webhook:
             began = time.perf_counter()
             await _post(webhook, deliveries, at_once)
