@@ -14,7 +14,7 @@ from localcloud.batch.runner.transfers import Transfers
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP = 3600.0
-_COMMIT_DELAY = 0.02
+_COMMIT_DELAY = 0.05
 
 
 class Store(Protocol):
