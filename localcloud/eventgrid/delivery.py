@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-eve
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -101,10 +102,10 @@ class Delivery:
                 return batch
             due = self._queue.next_due(self.subscription.name)
             wait = None if due is None else max(due - time.time(), 0.0)
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
 
     async def _shake_hands(self) -> bool:
         code = str(uuid.uuid4())

@@ -126,7 +126,8 @@ class EventService:
         """Wait until every endpoint has passed the handshake; the subscriptions whose endpoint has not in time."""
         waiting = [delivery.validated.wait() for delivery in self._deliveries]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*waiting), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await asyncio.gather(*waiting)
         return [delivery.subscription.name for delivery in self._deliveries if not delivery.validated.is_set()]
 
     def hasten(self) -> None:
