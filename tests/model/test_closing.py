@@ -27,6 +27,8 @@ from tests.model.darkroom import NOW, Actor, unavailable
 from tests.model.explorer import Report, ViolationError, explore
 from tests.model.schedule import Budget, Scenario, Stage
 
+pytestmark = pytest.mark.timeout(600)  # a search is long where the machine is busy
+
 ENTRIES = tuple(Entry(name=name, etag="0x1", size=1) for name in ("good.jpg", "bad.jpg", "undone.jpg"))
 MANIFEST = Manifest(id="20260101t000000-m-0000", created="2026-01-01", naming=Naming.REPLACE, entries=ENTRIES)
 BLOB = f"{SEALED}{MANIFEST.id}.json"

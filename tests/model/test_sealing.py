@@ -21,6 +21,8 @@ from tests.model.darkroom import House, arrival, unavailable
 from tests.model.explorer import Report, ViolationError, explore
 from tests.model.schedule import Budget, Scenario, Stage
 
+pytestmark = pytest.mark.timeout(600)  # a search is long where the machine is busy
+
 A, B, C = (arrival(f"{letter}.jpg") for letter in "abc")
 
 

@@ -22,6 +22,8 @@ from worker.budget import Budget as Memory
 from worker.converters import Png
 from worker.development import Developer
 
+pytestmark = pytest.mark.timeout(600)  # a search is long where the machine is busy
+
 JPEG = jpeg((8, 8))
 PNG = Png(pieces=(bytearray(b"png"),), size=3, width=8, height=8, mode="RGB", notes=())
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
