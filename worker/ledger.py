@@ -66,8 +66,10 @@ class Ledger:
 
     async def _keep(self) -> None:
         while True:
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), _SECONDS)
+                async with asyncio.timeout(_SECONDS):
+                    await self._full.wait()
             self._full.clear()
             # A flush is never cut off in the middle: its append may have taken effect, and would be written twice.
             await asyncio.shield(self.flush())
