@@ -10,21 +10,20 @@ import asyncio
 import json
 import logging
 import os
-from contextlib import AsyncExitStack
 from typing import Any
 
 import azure.functions as func
 
 from pipeline.app import App
-from pipeline.clients import connect
+from pipeline.clients import open_app
 from pipeline.dashboard.routes import add_dashboard
 from shared.app_settings import PipelineSettings, read_app_settings
 from shared.errors import DarkroomError, SettingsError
 from shared.settings import describe
 
 _log = logging.getLogger("darkroom.app")
-_stack = AsyncExitStack()
-_opening: asyncio.Task[App] | None = None
+_opened: asyncio.Future[App] | None = None
+_keeper: asyncio.Task[None] | None = None
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -36,10 +35,22 @@ except SettingsError as _error:
 
 async def the_app() -> App:
     """This process's application. Raises SettingsError, naming the keys, while settings are wrong."""
-    global _opening  # noqa: PLW0603 (one a process is the point)
-    if _opening is None or (_opening.done() and (_opening.cancelled() or _opening.exception())):
-        _opening = asyncio.create_task(connect(os.environ, _stack))
-    return await asyncio.shield(_opening)
+    global _opened, _keeper  # noqa: PLW0603 (one a process is the point)
+    if _opened is None or (_opened.done() and (_opened.cancelled() or _opened.exception())):
+        _opened = asyncio.get_running_loop().create_future()
+        _keeper = asyncio.create_task(_keep(_opened), name="darkroom")
+    return await asyncio.shield(_opened)
+
+
+async def _keep(opened: asyncio.Future[App]) -> None:
+    """Holds the application open until the loop ends, so that its connections are closed properly."""
+    try:
+        async with open_app(os.environ) as darkroom:
+            opened.set_result(darkroom)
+            await asyncio.Event().wait()
+    except Exception as error:  # noqa: BLE001 (whatever it is, those who ask for the application are told)
+        if not opened.done():
+            opened.set_exception(error)
 
 
 def schedule(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -83,27 +83,29 @@ class Collect:
             async with asyncio.timeout(self.batch_settings.request_deadline):
                 for job, blobs in jobs.items():
                     try:
-                        ended += await self._ended_in(job, blobs)
+                        async for pair in self._ended_in(job, blobs):
+                            ended.append(pair)  # noqa: PERF401 (what came before an error counts)
                     except DarkroomError as error:
                         run.failed(error)
         except TimeoutError:
             run.failed(RetryableError(f"Batch did not answer within {self.batch_settings.request_deadline:g} s"))
         return sorted(ended, key=lambda pair: (pair[0].created, pair[0].name))
 
-    async def _ended_in(self, job: str, blobs: Sequence[Listed]) -> list[tuple[Listed, End]]:
+    async def _ended_in(self, job: str, blobs: Sequence[Listed]) -> AsyncIterator[tuple[Listed, End]]:
+        """One by one, so that a deadline costs only what was not asked yet."""
         try:
             tasks = await self.batch.tasks(job, since=min(blob.created for blob in blobs) - MARGIN)
         except JobMissingError:
             _log.warning("event=job_vanished job=%s manifests=%d", job, len(blobs))
-            return [(blob, End(how="vanished")) for blob in blobs]
-        ended: list[tuple[Listed, End]] = []
+            for blob in blobs:
+                yield blob, End(how="vanished")
+            return
         for blob in blobs:
             # The listing is bounded by time; one that is not in it is asked for by name before it is given up.
             task = tasks.get(manifest_id(blob.name)) or await self.batch.task(job, manifest_id(blob.name))
             end = _end(task)
             if end is not None:
-                ended.append((blob, end))
-        return ended
+                yield blob, end
 
     async def _close_all(self, ended: Sequence[tuple[Listed, End]], run: Run) -> list[Closed]:
         now = self.now()

@@ -73,7 +73,7 @@ class Dispatch:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            run.failed(RetryableError(f"Batch did not answer within {seconds:g} s"))
+            run.failed(RetryableError(f"no answer within {seconds or 0:g} s"))
         except DarkroomError as error:
             run.failed(error)
 

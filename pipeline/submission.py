@@ -19,6 +19,8 @@ from shared.errors import RetryableError
 
 _log = logging.getLogger("darkroom.dispatch")
 WIDTH = 16
+AT_ONCE = 500
+"""Tasks that are added before their manifests are noted: a deadline costs at most so many repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,12 @@ class Submission:
         tasks = 0
         refused: Counter[str] = Counter()
         for names, group in groups.items():
-            job, added = await self._add(names, group)
-            await self._note(job, [blob for blob in group if _id(blob) in set(added.tasks)])
-            tasks += len(added.tasks)
-            refused.update(added.refused.values())
+            for start in range(0, len(group), AT_ONCE):
+                part = group[start : start + AT_ONCE]
+                job, added = await self._add(names, part)
+                await self._note(job, [blob for blob in part if _id(blob) in set(added.tasks)])
+                tasks += len(added.tasks)
+                refused.update(added.refused.values())
         return Submitted(tasks=tasks, refused=dict(refused))
 
     async def _add(self, jobs: Sequence[str], blobs: Sequence[Listed]) -> tuple[str, Added]:

@@ -71,9 +71,6 @@ async def main(app_root: str) -> None:
         answer = await handle_event.invocation_request(request(invocation_request=invocation))
         failure = getattr(answer.result, "exception", None)
         tell(status=answer.result.status, failure=getattr(failure, "message", ""))
-    import function_app
-
-    await function_app._stack.aclose()
 
 
 def tell(**fields: Any) -> None:
