@@ -22,7 +22,7 @@ from worker.jpeg import read_frame
 from worker.reasons import Reason, RejectedError
 
 _LOOKS = 5  # times that a PNG may change under our hands
-SOURCE, SOURCE_ETAG = "source", "source_etag"
+SOURCE, SOURCE_ETAG, MANIFEST = "source", "source_etag", "manifest"
 
 
 class Convert(Protocol):
@@ -61,6 +61,7 @@ class Developer:
         settings: ConversionSettings,
         pixels: Budget,
         source_bytes: Budget,
+        manifest: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._blobs = blobs
@@ -70,6 +71,8 @@ class Developer:
         self._settings = settings
         self._pixels = pixels
         self._source_bytes = source_bytes
+        # From a PNG alone, an operator finds the task that made it.
+        self._made_by = {MANIFEST: manifest} if manifest else {}
         self._clock = clock
 
     async def develop(self, entry: Entry) -> Outcome:
@@ -134,7 +137,7 @@ class Developer:
             name,
             png.pieces,
             content_type="image/png",
-            metadata={SOURCE: source_label(entry.name), SOURCE_ETAG: entry.etag},
+            metadata={SOURCE: source_label(entry.name), SOURCE_ETAG: entry.etag, **self._made_by},
             if_match=if_match,
         )
 

@@ -20,6 +20,7 @@ class Ledger:
     def __init__(self, blobs: Blobs, container: str, manifest: str, run: str) -> None:
         self._blobs = blobs
         self._container = container
+        self.manifest = manifest
         self._name = f"{manifest}/{run}.jsonl"
         self._prefix = f"{manifest}/"
         self._pending: list[bytes] = []

@@ -73,6 +73,7 @@ class Run:
             settings=conversion,
             pixels=Budget(settings.pixels_in_flight),
             source_bytes=Budget(settings.bytes_in_flight),
+            manifest=ledger.manifest if ledger else "",
         )
 
     async def develop(self, entries: Iterable[Entry]) -> int:

@@ -256,3 +256,24 @@ async def test_decoded_pixels_in_flight_are_bounded() -> None:
     outcomes = await asyncio.gather(*(developer.develop(scene.drop(f"{n}.jpg")) for n in range(16)))
     assert [outcome.result for outcome in outcomes] == [Result.CONVERTED] * 16
     assert most == 2
+
+
+async def test_a_png_names_the_manifest_whose_task_made_it() -> None:
+    """An operator finds the task, and its log, from the PNG alone."""
+    scene = Scene()
+
+    async def convert(_: bytes, /) -> Png:
+        return PNG
+
+    developer = Developer(
+        scene.blobs,
+        convert,
+        storage=StorageSettings(),
+        naming=Naming.REPLACE,
+        settings=ConversionSettings(),
+        pixels=Budget(1000),
+        source_bytes=Budget(10**6),
+        manifest="20261121T100000-x-0000",
+    )
+    await developer.develop(scene.drop())
+    assert (await scene.blobs.head("converted", "a.png")).metadata["manifest"] == "20261121T100000-x-0000"
