@@ -65,7 +65,7 @@ def tuning(profile: Profile) -> Tuning:
     """What the numbers in docs/performance.md led to."""
     if profile is Profile.SIZE:
         return Tuning(
-            compressor=lambda: zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_DEFAULT_STRATEGY),
+            compressor=lambda: zlib.compressobj(8, zlib.DEFLATED, 15, 9),
             sample=lambda data: zlib.compress(data, 6),
             candidates=(_UP, _NONE, _SUB, _AVERAGE),
         )

@@ -58,18 +58,18 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 def test_mutants_never_crash_or_hang_the_worker(name: str, converters: Converters) -> None:
     """Each ends as a strict PNG or as a rejection with a known reason; no process dies of it."""
     seed = SEEDS[name]()
-    pids = converters.pids()
+    pids, answers = converters.pids(), list[Reason]()
     for number in range(MUTANTS // len(SEEDS)):
         mutant = mutate(seed, random.Random(f"{name} {number}"))
         started = time.monotonic()
         try:
             png = converters.convert(mutant)
         except RejectedError as rejected:
-            assert rejected.reason in Reason
-            assert rejected.reason not in (Reason.DECODER_DIED, Reason.TOO_SLOW), f"{name} {number}: {rejected}"
+            answers.append(rejected.reason)
         else:
             pngs.chunks(b"".join(png.pieces))
         assert time.monotonic() - started < 60, f"{name} {number} is not bounded"
+    assert not {Reason.DECODER_DIED, Reason.TOO_SLOW} & set(answers)
     assert converters.pids() == pids
 
 
