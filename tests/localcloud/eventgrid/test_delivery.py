@@ -246,6 +246,34 @@ async def test_an_endpoint_that_is_away_gets_its_events_when_it_is_back(queue: E
     assert endpoint.delivered == [1, 2]
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stop_that_comes_together_with_an_event_is_a_stop(
+    endpoint: Endpoint, queue: EventQueue, turns: int
+) -> None:
+    """Whichever turn of the loop lies between the two, the delivery ends."""
+    _publish(queue, 1)
+    queue.again("s", [(1, 1, time.time() + 1000)])  # so that the wait is for an event or a time
+    async with aiohttp.ClientSession() as http:
+        delivery = Delivery(
+            EventSubscription(name="s", function="f"),
+            queue=queue,
+            http=http,
+            endpoint=lambda: endpoint.url,
+            store=Graves(),
+            account="devstoreaccount1",
+            report=lambda _: None,
+        )
+        task = asyncio.create_task(delivery.run())
+        await _until(delivery.validated.is_set)
+        await asyncio.sleep(0.01)
+        delivery.wake()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=20)
+        assert done == {task}
+
+
 KEY = "topic-key"
 
 
