@@ -12,11 +12,19 @@ from azure.batch.aio import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 
 from pipeline.azure_batch import AzureBatch
-from pipeline.batch import BatchUnavailableError, JobEndedError, JobMissingError, PoolMissingError, TaskSpec
+from pipeline.batch import (
+    BatchUnavailableError,
+    JobEndedError,
+    JobMissingError,
+    PoolMissingError,
+    QuotaReachedError,
+    TaskSpec,
+)
 from pipeline.scaling import build_formula
 from pipeline.task_form import TaskForm, manifest_task
 from shared.app_settings import AppSettings, BatchSettings, PipelineSettings, PoolSettings, StorageSettings
 from tests.localcloud.batch.conftest import LocalBatch, start_service
+from tests.localcloud.batch.wire_client import order
 from tests.pipeline.until import until
 
 AZURITE = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:1/a;"
@@ -188,3 +196,38 @@ def test_a_package_and_a_container_are_mutually_exclusive_and_fetched_by_identit
     assert task.resource_files is None
     assert task.container_settings is not None
     assert task.container_settings.image_name == "reg/w@sha256:1"
+
+
+async def test_throttling_is_waited_out_and_a_service_that_stays_busy_is_told(
+    local: LocalBatch, client: BatchClient
+) -> None:
+    batch = adapter(client, "pool-busy")
+    order(local, "failrequests", code="TooManyRequests", times=1, retryAfter=0)
+    assert await batch.pool() is None
+    order(local, "failrequests", code="ServerBusy", times=2, retryAfter=0)
+    with pytest.raises(BatchUnavailableError, match="503"):
+        await batch.pool()
+
+
+async def test_a_quota_is_told_by_its_code(local: LocalBatch, client: BatchClient) -> None:
+    batch = adapter(client, "pool-quota")
+    await batch.create_pool("$TargetDedicatedNodes = 0;", 300)
+    order(local, "quotas", activeJobs=0)
+    try:
+        with pytest.raises(QuotaReachedError) as caught:
+            await batch.create_job("pool-quota-20260102")
+    finally:
+        order(local, "quotas", activeJobs=300)
+    assert caught.value.code == "ActiveJobAndScheduleQuotaReached"
+
+
+async def test_an_answer_that_was_lost_after_the_tasks_were_added_costs_nothing(
+    local: LocalBatch, client: BatchClient
+) -> None:
+    batch = adapter(client, "pool-lost")
+    await batch.create_pool("$TargetDedicatedNodes = 0;", 300)
+    await batch.create_job("pool-lost-20260102")
+    order(local, "failrequests", code="InternalError", times=1, after=True, method="POST", path="/jobs/pool-lost")
+    added = await batch.add_tasks("pool-lost-20260102", [manifest_task("m", "sealed/m.json")])
+    assert added.tasks == ("m",)
+    assert (await batch.task_counts("pool-lost-20260102")).active == 1
