@@ -15,7 +15,7 @@ from pipeline import summary as summaries
 from pipeline.summary import ARCHIVE
 from shared import quarantine
 from shared.errors import DarkroomError
-from shared.naming import Naming, normal_etag, png_name, source_label
+from shared.naming import MAX_BLOB_NAME, Naming, normal_etag, png_name, source_label
 from shared.outcome import Result
 from tests.chaos.corpus import Content
 from tests.chaos.truth import Truth, Version
@@ -29,9 +29,10 @@ Listing = Mapping[str, BlobProperties]
 class Audit:
     """Compares again and again until nothing is wrong; a PNG that was compared is not fetched twice."""
 
-    def __init__(self, storage: BlobServiceClient, *, truth: Truth) -> None:
+    def __init__(self, storage: BlobServiceClient, *, truth: Truth, naming: Naming = Naming.REPLACE) -> None:
         self._storage = storage
         self._truth = truth
+        self._naming = naming
         self._compared: set[tuple[str, str, str]] = set()
         self.found: Counter[str] = Counter()
 
@@ -102,7 +103,7 @@ class Audit:
 
     def _quarantine_names(self, documents: Listing, converted: Listing) -> Iterator[str]:
         losers = self._losers(converted)
-        wanted = self._truth.of(Content.BAD) | losers
+        wanted = self._truth.of(Content.BAD) | self._nameless() | losers
         self.found["quarantined"] = len(wanted.keys() & documents.keys())
         self.found["name conflicts"] = len(losers.keys() & documents.keys())
         for name in sorted(wanted.keys() - documents.keys()):
@@ -152,8 +153,14 @@ class Audit:
         """The good images by the name of their PNG: two that share one compete for it."""
         found: dict[str, list[Version]] = {}
         for name, version in self._truth.of(Content.GOOD).items():
-            found.setdefault(png_name(name, Naming.REPLACE), []).append(version)
+            if name not in self._nameless():
+                found.setdefault(png_name(name, self._naming), []).append(version)
         return found
+
+    def _nameless(self) -> dict[str, Version]:
+        """Images whose PNG's name would be longer than storage allows."""
+        latest = self._truth.latest.items()
+        return {name: version for name, version in latest if len(png_name(name, self._naming)) > MAX_BLOB_NAME}
 
     def _losers(self, converted: Listing) -> dict[str, Version]:
         """Of rivals, all but the one that has the PNG."""

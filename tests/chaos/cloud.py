@@ -62,7 +62,15 @@ class Keys:
 class Cloud:
     """All services of one round, in one folder. Made by `open_cloud`."""
 
-    def __init__(self, folder: Path, *, storage_weather: Weather, batch_weather: Weather, speed: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        storage_weather: Weather,
+        batch_weather: Weather,
+        speed: float,
+        settings: Mapping[str, str],
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.storage_weather = storage_weather
@@ -73,6 +81,7 @@ class Cloud:
         )
         self.batch_proxy = FaultProxy(upstream_port=self._ports["batch"], weather=batch_weather, dialect=Dialect.BATCH)
         self._speed = speed
+        self._settings = SETTINGS | dict(settings)
         self.azurite = Service(self._azurite())
         self.batch = Service(self._batch())
         self.host: Service
@@ -163,7 +172,7 @@ class Cloud:
         command = [sys.executable, "-m", "localcloud.functions", "--app-root", str(ROOT)]
         command += ["--port", str(self._ports["host"]), "--keys", str(self.folder / "keys.json")]
         direct = f"http://127.0.0.1:{self._ports['azurite']}/{ACCOUNT}"
-        settings = SETTINGS | {
+        settings = self._settings | {
             "STORAGE_CONNECTION_STRING": connection_string(self.endpoint),
             "AzureWebJobsStorage": connection_string(direct),
             "BATCH_ENDPOINT": f"http://127.0.0.1:{self.batch_proxy.port}",
@@ -176,10 +185,10 @@ class Cloud:
 
 @asynccontextmanager
 async def open_cloud(
-    folder: Path, *, storage_weather: Weather, batch_weather: Weather, speed: float
+    folder: Path, *, storage_weather: Weather, batch_weather: Weather, speed: float, settings: Mapping[str, str]
 ) -> AsyncIterator[Cloud]:
     """Everything started, containers made; everything stopped at the end, each with SIGTERM."""
-    cloud = Cloud(folder, storage_weather=storage_weather, batch_weather=batch_weather, speed=speed)
+    cloud = Cloud(folder, storage_weather=storage_weather, batch_weather=batch_weather, speed=speed, settings=settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(cloud.storage_proxy)
         await stack.enter_async_context(cloud.batch_proxy)

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import aiohttp
 
+from shared.naming import Naming
 from tests.chaos.audit import Audit
 from tests.chaos.cloud import Cloud, open_cloud
 from tests.chaos.corpus import names
 from tests.chaos.events import Counts, EventSender, Habits
 from tests.chaos.processes import orphans
-from tests.chaos.storm import BATCH_RULES, STORAGE_RULES, Blow, schedule
+from tests.chaos.storm import BATCH_RULES, STORAGE_RULES, Blow, schedule, settings
 from tests.chaos.striker import Striker
 from tests.chaos.truth import Truth
 from tests.chaos.uploads import Uploader
@@ -64,7 +65,11 @@ async def play(options: Options, folder: Path, *, say: Callable[[str], None]) ->
     began = clock()
     result = Result(seed=options.seed)
     weathers = [Weather(seed=_seed(options, name)) for name in ("storage weather", "batch weather")]
-    async with open_cloud(folder, storage_weather=weathers[0], batch_weather=weathers[1], speed=options.speed) as cloud:
+    chosen = settings(_rng(options, "settings"))
+    say(" ".join(f"{name}={value}" for name, value in chosen.items()))
+    async with open_cloud(
+        folder, storage_weather=weathers[0], batch_weather=weathers[1], speed=options.speed, settings=chosen
+    ) as cloud:
         say(f"started after {clock() - began:.1f} s in {folder}")
         sender = EventSender(
             url=f"{cloud.host_url}/runtime/webhooks/EventGrid?functionName=ingest&code={quote(cloud.keys().event_grid)}",
@@ -77,7 +82,7 @@ async def play(options: Options, folder: Path, *, say: Callable[[str], None]) ->
         delivery = asyncio.create_task(sender.run())
         try:
             await _storm(options, cloud, sender, result, say)
-            result.settle_seconds = await _settle(cloud, sender, result, say)
+            result.settle_seconds = await _settle(cloud, sender, result, Naming(chosen["NAMING"]), say)
         finally:
             delivery.cancel()
             await asyncio.gather(delivery, return_exceptions=True)
@@ -111,12 +116,14 @@ async def _storm(
     say(f"fair weather: {len(result.truth.latest)} images, {len(result.truth.deleted)} deleted")
 
 
-async def _settle(cloud: Cloud, sender: EventSender, result: Result, say: Callable[[str], None]) -> float:
+async def _settle(
+    cloud: Cloud, sender: EventSender, result: Result, naming: Naming, say: Callable[[str], None]
+) -> float:
     """Waits until the audit has nothing to say and a sweep finds nothing to do. Seconds that it took."""
     clock = asyncio.get_running_loop().time
     began, swept = clock(), -_SWEEP_EVERY
     async with cloud.storage() as storage:
-        audit = Audit(storage, truth=result.truth)
+        audit = Audit(storage, truth=result.truth, naming=naming)
         while True:
             problems = ["events are still to be delivered"] if not sender.idle else await audit.problems()
             if not problems:

@@ -57,6 +57,16 @@ def schedule(rng: random.Random, *, seconds: float) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
+def settings(rng: random.Random) -> dict[str, str]:
+    """What differs between the function apps of rounds."""
+    return {
+        "NAMING": rng.choice(["replace", "replace", "append"]),
+        "MANIFEST_MAX_IMAGES": rng.choice(["3", "10", "50"]),
+        "POOL_SLOTS_PER_NODE": rng.choice(["1", "2"]),
+        "WORKER_PROCESSES": rng.choice(["1", "2"]),
+    }
+
+
 STORAGE_RULES: tuple[Rule, ...] = even(
     {
         Fault.DROP: 0.008,
