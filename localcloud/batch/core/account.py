@@ -19,7 +19,9 @@ from localcloud.batch.core.tasks import Tasks
 from localcloud.batch.core.work import Work
 from localcloud.batch.core.world import World
 
-_NOT_PREEMPTIBLE = frozenset({NodeState.PREEMPTED, NodeState.LEAVING_POOL, NodeState.DEALLOCATED})
+_NOT_PREEMPTIBLE = frozenset(
+    {NodeState.PREEMPTED, NodeState.LEAVING_POOL, NodeState.DEALLOCATING, NodeState.DEALLOCATED}
+)
 
 
 class Account:

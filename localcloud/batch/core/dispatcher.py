@@ -128,7 +128,7 @@ class Dispatcher:
         needed = pool.spec.task_slots_per_node if task.spec.run_exclusive else task.slots
         if task.spec.affinity_id:
             wanted = pool.nodes.get(task.spec.affinity_id.lower())
-            if wanted is not None and wanted.bucket >= needed:
+            if wanted is not None and wanted.bucket >= needed and _welcome(task, wanted):
                 return wanted
         buckets = sorted(
             (b for b, nodes in pool.free.items() if b >= needed and nodes),
@@ -136,24 +136,50 @@ class Dispatcher:
         )
         for bucket in buckets:
             for node in pool.free[bucket].values():
-                preparation = node.preparations.get(task.job.id.lower())
-                failed = preparation is not None and preparation.state == "completed" and not preparation.usable
-                if not failed and (node.dedicated or task.spec.allow_low_priority):
+                if _welcome(task, node):
                     return node
         return None
 
     def _make_room(self, pool: Pool) -> None:
-        """Tasks of jobs that allow it give way to waiting ones of higher priority: the youngest of the lowest first."""
-        yielding = [job for job in pool.live_jobs.values() if job.spec.allow_task_preemption and job.runs]
-        if not yielding:
+        """Running tasks of jobs that allow it give way to a waiting one of higher priority, where that is enough."""
+        if not any(job.spec.allow_task_preemption and job.runs for job in pool.live_jobs.values()):
             return
         for priority in sorted(pool.ready_jobs, reverse=True):
-            victims = [run for job in yielding if job.spec.priority < priority for run in job.runs.values()]
-            victims.sort(key=lambda run: (_priority(run), -run.id))
-            waiting = sum(job.ready_count for job in pool.ready_jobs[priority].values())
-            waiting -= sum(run.stop is not None for run in victims)
-            for run in [run for run in victims if run.stop is None][: max(0, waiting)]:
-                self._world.work.stop(run, StopReason(requeue=True))
+            for job in pool.ready_jobs[priority].values():
+                task = self._oldest(job) if self._runnable(job) else None
+                if task is not None:
+                    self._make_room_for(task, pool, priority)
+                    return
+
+    @staticmethod
+    def _oldest(job: Job) -> Task | None:
+        waiting = (task for queue in job.ready.values() for task in queue if task.queued)
+        return min(waiting, key=lambda task: task.seq, default=None)
+
+    def _make_room_for(self, task: Task, pool: Pool, priority: int) -> None:
+        """One run gives way, and only where that alone is enough: nothing is stopped in vain."""
+        needed = pool.spec.task_slots_per_node if task.spec.run_exclusive else task.slots
+        victims: list[Run] = []
+        for node in pool.nodes.values():
+            if node.takes_tasks and _welcome(task, node):
+                enough = (r for r in node.runs.values() if r.launched and node.slots_free + r.slots >= needed)
+                victims += [run for run in enough if _yields(run, priority)]
+        if victims and all(run.stop is None for run in victims):
+            victim = min(victims, key=lambda run: (_priority(run), -run.id))
+            self._world.work.stop(victim, StopReason(requeue=True))
+
+
+def _welcome(task: Task, node: Node) -> bool:
+    """Whether the task may run on the node: not where its job's preparation failed, nor where it wants no such node."""
+    preparation = node.preparations.get(task.job.id.lower())
+    failed = preparation is not None and preparation.state == "completed" and not preparation.usable
+    spec = task.job.spec.preparation
+    blocked = failed and (spec is None or spec.wait_for_success)
+    return not blocked and (node.dedicated or task.spec.allow_low_priority)
+
+
+def _yields(run: Run, priority: int) -> bool:
+    return run.job is not None and run.job.spec.allow_task_preemption and run.job.spec.priority < priority
 
 
 def _priority(run: Run) -> int:

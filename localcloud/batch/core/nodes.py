@@ -19,7 +19,7 @@ _BUSY_WITH_ITSELF = {
     NodeState.REBOOTING: "NodeBeingRebooted",
     NodeState.REIMAGING: "NodeBeingReimaged",
 }
-_WITHOUT_VM = frozenset({NodeState.PREEMPTED, NodeState.DEALLOCATED, NodeState.LEAVING_POOL})
+_WITHOUT_VM = frozenset({NodeState.PREEMPTED, NodeState.DEALLOCATING, NodeState.DEALLOCATED, NodeState.LEAVING_POOL})
 
 
 class Nodes:

@@ -259,7 +259,8 @@ class Work:
 
     def _satisfy(self, waiter: Task) -> None:
         waiter.blockers -= 1
-        if waiter.blockers == 0 and waiter.state is TaskState.ACTIVE:
+        there = waiter.job.tasks.get(waiter.id.lower()) is waiter  # it may have been deleted meanwhile
+        if there and waiter.blockers == 0 and waiter.state is TaskState.ACTIVE:
             self._world.dispatcher.enqueue(waiter)
 
     def _act_on_failure(self, job: Job, action: str) -> None:
