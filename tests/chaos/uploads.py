@@ -14,7 +14,7 @@ from tests.chaos.corpus import Picture, bad, good
 from tests.chaos.truth import Truth, Version
 
 T = TypeVar("T")
-_PATIENCE = 60.0  # seconds; Azurite is down for a few of them now and then
+_PATIENCE = 180.0  # seconds; Azurite is down for a few of them now and then, for many on a busy machine
 
 
 class Uploader:
@@ -89,7 +89,7 @@ class Uploader:
 
 
 async def insist(action: Callable[[], Awaitable[T]]) -> T:
-    """The action's result, tried again while storage is away, for a minute at most."""
+    """The action's result, tried again while storage is away, for three minutes at most."""
     async with asyncio.timeout(_PATIENCE):
         while True:
             try:
