@@ -170,12 +170,15 @@ for (const [name, options] of [
     const { page, wrong, close } = await open(options);
     await shown(page);
     await page.locator("#chart-flow canvas").waitFor();
-    await page.locator("details summary").click();
+    await page.getByText("The same as a table").click();
+    await page.getByText("Autoscale formula").click();
+    assert.match(await page.locator("#formula pre").innerText(), /\n\$TargetLowPriorityNodes = /);
     assert.deepEqual(await axe(page), []);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(wide <= 0, `the page is ${wide} pixels wider than the screen`);
     if (name !== "light") {
-      await page.locator("details summary").click();
+      await page.getByText("The same as a table").click();
+      await page.getByText("Autoscale formula").click();
       await picture(page, `dashboard-${name}.png`);
     }
     assert.deepEqual(wrong, []);
