@@ -17,7 +17,7 @@ from pipeline.quarantine import Quarantine
 from pipeline.sealing import SEALED
 from pipeline.storage import Container, Listed, StorageError, listed
 from shared.app_settings import BatchSettings, PipelineSettings
-from shared.errors import DarkroomError, DocumentError, RetryableError
+from shared.errors import DarkroomError, RetryableError
 from shared.outcome import Result
 
 BUDGET = 240.0
@@ -127,7 +127,7 @@ class Collect:
                     return None
                 try:
                     closed = await closing.close(blob, end)
-                except (DocumentError, StorageError, RetryableError) as error:
+                except Exception as error:  # noqa: BLE001 (whatever is wrong with one manifest, the others go on)
                     run.failed(error)
                     return None
                 if closed is not None:
