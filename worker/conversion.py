@@ -11,14 +11,13 @@ from PIL import Image, ImageFile, JpegImagePlugin
 
 from shared.worker_settings import ConversionSettings, Metadata
 from worker import colour, metadata, png
-from worker.jpeg import Frame, Structure, least_bytes, read_frame, read_structure, without_metadata
+from worker.jpeg import Structure, read_frame, read_structure, without_metadata
+from worker.limits import check_limits
 from worker.pixels import Upright
 from worker.reasons import Note, Reason, RejectedError
 
 _ZEROS = b"\0" * 512  # a hole of a sparse or half-copied file; see _hole
 _HEADER_ERRORS = (SyntaxError, OSError, ValueError, LookupError, TypeError, OverflowError, struct.error)
-_BASE_MEMORY = 100_000_000  # bytes of address space: the interpreter, Pillow, a strip's working copies
-_MAX_PILLOW_PIXELS = 2**31 - 1
 Image.MAX_IMAGE_PIXELS = None  # the limit is WORKER_MAX_PIXELS, checked on the header before Pillow sees the file
 
 
@@ -53,27 +52,6 @@ def convert(data: bytes, settings: ConversionSettings, sink: png.Sink) -> Conver
     png.write(strips, chunks, png.tuning(settings.profile), sink)
     width, height = strips.size
     return Converted(width=width, height=height, mode=treatment.mode, notes=tuple(dict.fromkeys(notes)))
-
-
-def check_limits(frame: Frame, size: int, settings: ConversionSettings) -> None:
-    """Raises RejectedError where a file of `size` bytes or its picture is larger than the settings allow."""
-    if size > settings.max_bytes:
-        raise RejectedError(Reason.TOO_MANY_BYTES, found=size, limit=settings.max_bytes)
-    limit = min(settings.max_pixels, _MAX_PILLOW_PIXELS)
-    if frame.pixels > limit:
-        facts = {"width": frame.width, "height": frame.height, "pixels": frame.pixels, "limit": limit}
-        raise RejectedError(Reason.TOO_MANY_PIXELS, **facts)
-    if _memory(frame) > settings.max_memory:
-        raise RejectedError(Reason.TOO_MUCH_MEMORY, limit=settings.max_memory)
-    if size < least_bytes(frame) and not settings.accept_truncated:
-        found = f"its {size} bytes cannot hold {frame.width} x {frame.height} pixels"
-        raise RejectedError(Reason.TRUNCATED, found=found)
-
-
-def _memory(frame: Frame) -> int:
-    """Bytes that decoding takes: Pillow's pixels, and all coefficients at once where the scans are many."""
-    coefficients = frame.blocks * 64 * 2 if frame.progressive else 0
-    return _BASE_MEMORY + 4 * frame.pixels + coefficients
 
 
 def _check_structure(data: bytes, structure: Structure, settings: ConversionSettings) -> list[Note]:

@@ -13,29 +13,15 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from shared.errors import RetryableError
 from shared.worker_settings import ConversionSettings, environ_of
-from worker.converter import CONVERTED, DATA, HELLO, REJECTED, receive
 from worker.reasons import Reason, RejectedError
+from worker.wire import CONVERTED, DATA, HELLO, REJECTED, Png, receive
 
 _START_SECONDS = 60.0
 _TRIES = 2
 _BUFFER = 1 << 20  # bytes of a socket's buffer, both ways
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Png:
-    """A finished PNG."""
-
-    pieces: tuple[bytearray, ...]
-    size: int
-    """Bytes."""
-    width: int
-    height: int
-    mode: str
-    notes: tuple[str, ...]
 
 
 class DiedError(RetryableError):

@@ -16,10 +16,10 @@ from shared.outcome import Outcome, Result
 from shared.worker_settings import ConversionSettings
 from worker.blobs import ArchivedError, Blob, BlobMissingError, Blobs, ConditionError, Properties
 from worker.budget import Budget
-from worker.conversion import check_limits
-from worker.converters import Png
 from worker.jpeg import read_frame
+from worker.limits import check_limits
 from worker.reasons import Reason, RejectedError
+from worker.wire import Png
 
 _LOOKS = 5  # times that a PNG may change under our hands
 SOURCE, SOURCE_ETAG, MANIFEST = "source", "source_etag", "manifest"

@@ -15,10 +15,11 @@ from shared.outcome import Outcome
 from shared.worker_settings import ConversionSettings, RunSettings
 from worker.blobs import Blobs
 from worker.budget import Budget
-from worker.converters import Converters, Png
+from worker.converters import Converters
 from worker.development import Developer
 from worker.ledger import Ledger
 from worker.report import Report
+from worker.wire import Png
 
 _FAILURES = 3  # images in a row that the world has failed: then it is away, and the run ends
 _LANES_A_PROCESS = 6  # images under way for each converting process: the others are being fetched or stored

@@ -16,9 +16,9 @@ from shared.worker_settings import ConversionSettings
 from tests.worker.jpegs import jpeg
 from tests.worker.memory import MemoryBlobs
 from worker.budget import Budget
-from worker.converters import Png
 from worker.development import Developer
 from worker.reasons import Reason, RejectedError
+from worker.wire import Png
 
 JPEG = jpeg((8, 8))
 PNG = Png(pieces=(bytearray(b"the"), bytearray(b"png")), size=6, width=8, height=8, mode="RGB", notes=("oriented",))
