@@ -208,7 +208,7 @@ def _slots(pool: PoolView, pending: Pending, settings: PoolSettings) -> list[Fin
                 advice="",
             )
         )
-    elif not count.get("preempted"):
+    elif pool.autoscale and not count.get("preempted"):
         evaluated = f"last evaluated {pool.evaluated}" if pool.evaluated else "never evaluated yet"
         findings.append(
             Finding(
@@ -216,7 +216,7 @@ def _slots(pool: PoolView, pending: Pending, settings: PoolSettings) -> list[Fin
                 weight=Weight.SLOWED,
                 what=f"{pending.all} task(s) wait, and the pool has no node that works.",
                 advice=f"The formula asks for nodes every {pool.interval_minutes:g} minutes, once it has samples.",
-                evidence=(evaluated, pool.evaluation),
+                evidence=(evaluated, *([pool.evaluation] if pool.evaluation else [])),
             )
         )
     return findings

@@ -16,8 +16,9 @@ from azure.batch import models as m
 from darkroom.failure import ExitCode
 from darkroom.pool.view import PoolView
 from darkroom.why.pool import Pending, judge_pool
+from darkroom.why.work import Work, judge_work
 from pipeline.scaling import build_formula
-from shared.app_settings import PoolSettings
+from shared.app_settings import PipelineSettings, PoolSettings
 from tests.darkroom.conftest import Cli, LocalBatch, Place, until
 
 pytestmark = pytest.mark.azurite
@@ -128,6 +129,45 @@ def test_the_settings_own_formula_is_not_reported(system: System) -> None:
     found = system.why()
     assert "formula-stale" not in found
     assert "formula-off" not in found
+
+
+def test_a_pool_without_a_node_yet(system: System) -> None:
+    system.make_pool(formula="$TargetLowPriorityNodes = 0;")
+    system.give_work("true")
+    assert "evaluat" in system.why()["no-nodes"]["evidence"][0]
+
+
+def test_nodes_that_are_starting(system: System) -> None:
+    system.batch.order("slowboots", poolId=system.pool, seconds=100_000)
+    system.make_pool(nodes=1)
+    until(lambda: len(list(system.client.list_nodes(system.pool))) == 1)
+    system.give_work("true")
+    assert "nodes-starting" in system.why()
+
+
+def test_arrivals_that_dispatch_does_not_take(system: System) -> None:
+    """An old inbox is given by a patience of nothing: the grace of three minutes is judged, not waited for."""
+    work = Work(
+        inboxes=1,
+        oldest_inbox=600,
+        refused=(),
+        manifests=1,
+        without_task=1,
+        oldest_without_task=600,
+        jobs={},
+        pending=Pending(active=0, running=0),
+        failed=(),
+    )
+    found = judge_work(work, PipelineSettings())
+    assert [finding.code for finding in found] == ["dispatch-behind", "dispatch-behind"]
+    system.place.put("manifests", "inbox/p/1.jsonl")
+    assert "dispatch-behind" not in system.why()
+
+
+def test_a_host_that_answers_without_functions_or_refuses_the_key(system: System) -> None:
+    """The local Batch service stands in for a host: it answers, and knows neither the key nor the function."""
+    found = system.why(DARKROOM_FUNCTIONS_URL=system.batch.endpoint)
+    assert {"host-key-refused", "app-does-not-load"} & set(found)
 
 
 def test_a_pool_held_by_hand_with_work_waiting(system: System) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -30,6 +31,10 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     def on_request(self: SansIOHTTPPolicy[object, object], request: object) -> None:
         counted["all"] += 1
+        url = urlsplit(request.http_request.url)  # type: ignore[attr-defined]  # a PipelineRequest
+        query = parse_qs(url.query)
+        if query.get("comp") == ["list"]:
+            counted[f"list {url.path.rsplit('/', 1)[1].rsplit('-', 1)[0]} {query.get('prefix', [''])[0]}".strip()] += 1
         original(self, request)  # type: ignore[arg-type]  # the same policy
 
     monkeypatch.setattr(StorageHeadersPolicy, "on_request", on_request)
@@ -79,3 +84,24 @@ async def test_twenty_pages_cost_what_one_costs(
     operations.clear()
     await minute(board, clock, viewers=20)
     assert operations["all"] == one
+
+
+async def test_a_status_and_a_page_cost_the_same_however_full_the_containers_are(
+    place: Place, app: App, clock: Clock, operations: Counter[str]
+) -> None:
+    """Nothing lists images, PNGs or outcomes, so their number cannot matter."""
+
+    async def look() -> Counter[str]:
+        operations.clear()
+        await app.status()
+        await Dashboard(app=app, clock=clock).data()
+        return Counter(operations)
+
+    empty = await look()
+    for number in range(300):
+        place.put("images", f"{number}.jpg")
+        place.put("converted", f"{number}.png")
+        place.put("outcomes", f"old-{number}/r.jsonl")
+    full = await look()
+    assert full == empty
+    assert {name.split()[1] for name in full if name.startswith("list ")} <= {"manifests", "quarantine"}
