@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from azure.core.exceptions import ResourceExistsError
+from azure.batch.aio import BatchClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob.aio import BlobServiceClient
 
 from tests.chaos.processes import Program, Service
@@ -128,6 +130,18 @@ class Cloud:
                 return answer.status == 200 and bool((await answer.json())["nodes"])
         except aiohttp.ClientError:
             return False  # the service is down at this moment
+
+    async def delete_job(self) -> bool:
+        """Deletes a job that is at work, tasks and all. Whether there was one."""
+        credential = AzureNamedKeyCredential(BATCH_ACCOUNT, BATCH_KEY)
+        async with BatchClient(self.batch_url, credential, retry_total=0) as client:
+            try:
+                async for job in client.list_jobs(filter="state eq 'active'"):
+                    await client.begin_delete_job(job.id)
+                    return True
+            except AzureError:
+                return False  # the service is down at this moment
+        return False
 
     async def sweep(self) -> Mapping[str, int]:
         """A sweep on demand, as an operator starts it; what it counted. Raises ClientError when the host refuses."""

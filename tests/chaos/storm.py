@@ -17,6 +17,7 @@ class Blow(StrEnum):
     KILL_BATCH = "kill-batch"  # SIGKILL to the Batch service; its tasks are left to themselves
     RESTART_STORAGE = "restart-storage"  # SIGTERM to Azurite: killed hard it loses data of its own
     PREEMPT = "preempt"  # the VMs of Spot nodes are taken away
+    DELETE_JOB = "delete-job"  # a person deletes the day's job with all its tasks, in the middle of the work
     STORAGE_OUTAGE = "storage-outage"  # for seconds nothing reaches storage
     BATCH_OUTAGE = "batch-outage"
 
@@ -40,6 +41,7 @@ _EACH_ROUND = (
     Blow.KILL_BATCH,
     Blow.RESTART_STORAGE,
     Blow.PREEMPT,
+    Blow.DELETE_JOB,
     Blow.STORAGE_OUTAGE,
     Blow.BATCH_OUTAGE,
 )

@@ -56,6 +56,8 @@ class Striker:
                 return await self._when_there_is_one(self._kill_worker)
             case Blow.PREEMPT:
                 return await self._when_there_is_one(self._preempt)
+            case Blow.DELETE_JOB:
+                return await self._when_there_is_one(cloud.delete_job)
             case Blow.STORAGE_OUTAGE:
                 return await _outage(cloud.storage_weather, STORAGE_RULES, event.seconds)
             case Blow.BATCH_OUTAGE:
