@@ -77,6 +77,9 @@ class Known:
     now: datetime
 
 
+_WAY = ("image", "inbox", "manifest", "outcome", "past", "quarantine", "PNG")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One line of the story."""
@@ -243,7 +246,8 @@ def _steps(known: Known) -> list[Step]:
         steps.append(
             Step(place="PNG", at=_time(png.modified), what=f"{png.name}: of {whose}, version {png.source_etag}")
         )
-    return sorted(steps, key=lambda step: step.at)
+    # By the second: storage's clock has no finer one, and within a second the way of an image is known.
+    return sorted(steps, key=lambda step: (step.at[:19], _WAY.index(step.place)))
 
 
 def _outcome(manifest: str, outcome: Outcome) -> str:
