@@ -13,7 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests/data/jpeg"
 CACHE = ROOT / "build/bench"
-_PACKAGE = "lomiri-wallpapers-16.04"  # Debian: photographs of its community contest, CC-BY-SA; 16 MB
+_PACKAGES = {
+    "lomiri-wallpapers-16.04": "*_by_*.jpg",  # Debian: photographs of a community contest, CC-BY-SA; 16 MB
+    "mate-backgrounds": "nature/*.jpg",  # Debian: photographs that come with a desktop, CC-BY-SA and GPL; 47 MB
+}
 _PHOTOS = ("good/08.29mp_libvips_ultra-hdr.jpg", "odd/orient_Landscape_1.jpg", "odd/orient_Portrait_3.jpg")
 _LARGEST = 8_300_000  # pixels: larger photographs only make Pillow's turn long
 
@@ -24,11 +27,15 @@ class Picture:
 
     path: Path
     pixels: int
+    progressive: bool
+    """Decoding one takes about twice as long."""
 
 
 def photos() -> list[Picture]:
-    """Photographs: those of the repository, and those of a Debian package where it can be had."""
-    found = [DATA / name for name in _PHOTOS] + _debian_photos()
+    """Photographs: those of the repository, and those of Debian packages where they can be had."""
+    found = [DATA / name for name in _PHOTOS]
+    for package, pattern in _PACKAGES.items():
+        found += _debian_photos(package, pattern)
     pictures = [_picture(path) for path in found]
     return [picture for picture in pictures if picture.pixels <= _LARGEST]
 
@@ -55,23 +62,23 @@ def megapixels(pictures: list[Picture]) -> float:
 
 def _picture(path: Path) -> Picture:
     with Image.open(path) as image:
-        return Picture(path=path, pixels=image.width * image.height)
+        return Picture(path=path, pixels=image.width * image.height, progressive=bool(image.info.get("progressive")))
 
 
-def _debian_photos() -> list[Path]:
-    folder = CACHE / "photos"
+def _debian_photos(package: str, pattern: str) -> list[Path]:
+    folder = CACHE / package
     if not folder.exists():
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-            print(f"no apt-get: measuring without the photographs of Debian's {_PACKAGE}")
+            print(f"no apt-get: measuring without the photographs of Debian's {package}")
             return []
         CACHE.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["apt-get", "download", "-qq", _PACKAGE], cwd=CACHE, check=False, capture_output=True)
-        packages = sorted(CACHE.glob(f"{_PACKAGE}_*.deb"))
-        if done.returncode or not packages:
-            print(f"apt-get could not download {_PACKAGE} (run apt-get update?): measuring without its photographs")
+        done = subprocess.run(["apt-get", "download", "-qq", package], cwd=CACHE, check=False, capture_output=True)
+        files = sorted(CACHE.glob(f"{package}_*.deb"))
+        if done.returncode or not files:
+            print(f"apt-get could not download {package} (run apt-get update?): measuring without its photographs")
             return []
-        subprocess.run(["dpkg-deb", "-x", str(packages[-1]), str(folder)], check=True)
-    return sorted(path for path in folder.rglob("*_by_*.jpg") if not path.is_symlink())
+        subprocess.run(["dpkg-deb", "-x", str(files[-1]), str(folder)], check=True)
+    return sorted(path for path in folder.rglob(pattern) if not path.is_symlink())
 
 
 def _words(chance: random.Random, count: int) -> str:

@@ -1,4 +1,4 @@
-"""A sweep of many images, against what listing the two containers takes by itself: time, ratio, peak memory.
+"""A sweep of many images against what listing the two containers takes: time, ratio, memory; and a status beside it.
 
     python -m benchmarks.sweep [--images 100000] [--missing 5000] [--rounds 3]
 
@@ -13,15 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -29,12 +25,11 @@ from urllib.parse import quote
 
 import aiohttp
 
+from benchmarks.azurite import ACCOUNT, KEY, Azurite
 from localcloud.azurite.sharedkey import authorization
 from shared.naming import source_label
 
 ROOT = Path(__file__).resolve().parents[1]
-ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 AT_ONCE = 24
 
 
@@ -44,22 +39,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--missing", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--child", choices=("list", "sweep"))
-    parser.add_argument("--endpoint", default="")
+    parser.add_argument("--child", choices=("list", "sweep", "status"))
+    parser.add_argument("--connection-string", default="")
     options = parser.parse_args(arguments)
     if options.child:
-        part = _list(options.endpoint) if options.child == "list" else _sweep(options.endpoint)
-        print(json.dumps(asyncio.run(part) | {"peak_mb": _peak_mb()}))
+        part = {"list": _list, "sweep": _sweep, "status": _status}[options.child]
+        print(json.dumps(asyncio.run(part(options.connection_string)) | {"peak_mb": _peak_mb()}))
         return
-    with _azurite() as endpoint:
+    with Azurite(ROOT / "node_modules") as azurite:
         began = time.perf_counter()
-        asyncio.run(_fill(endpoint, options.images, options.missing))
+        asyncio.run(_fill(azurite.endpoint, options.images, options.missing))
         print(
             f"filled {options.images} images, {options.images - options.missing} PNGs "
             f"in {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        _report([(_child("list", endpoint), _child("sweep", endpoint)) for _ in range(options.rounds)])
+        _report([(_child("list", azurite), _child("sweep", azurite)) for _ in range(options.rounds)])
+        _report_status(_child("status", azurite))
 
 
 def _report(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> None:
@@ -72,30 +68,42 @@ def _report(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> None:
     print(f"found: {pairs[-1][1]['counts']}")
 
 
+def _report_status(answer: dict[str, float]) -> None:
+    print(f"status: {answer['status']:.2f} s; the page's data: {answer['page']:.2f} s (slowest of three)")
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _child(part: str, endpoint: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.sweep", "--child", part, "--endpoint", endpoint]
+def _child(part: str, azurite: Azurite) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.sweep",
+        "--child",
+        part,
+        "--connection-string",
+        azurite.connection_string,
+    ]
     output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     answer: dict[str, float] = json.loads(output.splitlines()[-1])
     return answer
 
 
-async def _list(endpoint: str) -> dict[str, object]:
+async def _list(connection_string: str) -> dict[str, object]:
     from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415 (only in the child)
 
     began = time.perf_counter()
     seen = 0
-    async with BlobServiceClient(endpoint, credential={"account_name": ACCOUNT, "account_key": KEY}) as service:
+    async with BlobServiceClient.from_connection_string(connection_string) as service:
         for name, include in (("images", None), ("converted", ["metadata"])):
             async for _ in service.get_container_client(name).list_blobs(include=include):
                 seen += 1
     return {"seconds": time.perf_counter() - began, "seen": seen}
 
 
-async def _sweep(endpoint: str) -> dict[str, object]:
+async def _sweep(connection_string: str) -> dict[str, object]:
     from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415 (only in the child)
 
     import function_app  # noqa: F401, PLC0415 (its memory is part of what is measured)
@@ -105,7 +113,7 @@ async def _sweep(endpoint: str) -> dict[str, object]:
     from shared.app_settings import PipelineSettings  # noqa: PLC0415
 
     began = time.perf_counter()
-    async with BlobServiceClient(endpoint, credential={"account_name": ACCOUNT, "account_key": KEY}) as service:
+    async with BlobServiceClient.from_connection_string(connection_string) as service:
         manifests, images, converted, quarantine = (
             AzureContainer(service.get_container_client(name))
             for name in ("manifests", "images", "converted", "quarantine")
@@ -123,24 +131,23 @@ async def _sweep(endpoint: str) -> dict[str, object]:
     return {"seconds": time.perf_counter() - began, "counts": report.counts}
 
 
-@contextmanager
-def _azurite() -> Iterator[str]:
-    """A real Azurite, in memory, on a port of its own."""
-    node = shutil.which("node")
-    if node is None:
-        sys.exit("Node 20 or newer must be on PATH")
-    main_js = ROOT / "node_modules/azurite/dist/src/blob/main.js"
-    options = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry"]
-    command = [node, "--no-warnings", str(main_js), *options, "--skipApiVersionCheck", "--silent"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout or ():
-                if found := re.search(r"listens on http://127\.0\.0\.1:(\d+)", line):
-                    yield f"http://127.0.0.1:{found.group(1)}/{ACCOUNT}"
-                    break
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+async def _status(connection_string: str) -> dict[str, object]:
+    """Seconds of a status and of the page's data, each the slowest of three, past any memory of earlier answers."""
+    from pipeline.clients import open_app  # noqa: PLC0415
+    from pipeline.dashboard.dashboard import Dashboard  # noqa: PLC0415
+
+    environ = {"STORAGE_CONNECTION_STRING": connection_string}
+    environ |= {"BATCH_ENDPOINT": "http://127.0.0.1:1", "BATCH_ACCOUNT": "none", "BATCH_KEY": "bm9uZQ=="}
+    slowest = {"status": 0.0, "page": 0.0}
+    async with open_app(environ) as app:
+        for _ in range(3):
+            began = time.perf_counter()
+            await app.status()
+            slowest["status"] = max(slowest["status"], time.perf_counter() - began)
+            began = time.perf_counter()
+            await Dashboard(app=app).data()
+            slowest["page"] = max(slowest["page"], time.perf_counter() - began)
+    return {"seconds": sum(slowest.values()), **slowest}
 
 
 async def _fill(endpoint: str, images: int, missing: int) -> None:
@@ -171,7 +178,7 @@ async def _fill(endpoint: str, images: int, missing: int) -> None:
                 etags[path] = answer.headers["ETag"].strip('"')
 
         etags: dict[str, str] = {}
-        for container in ("images", "converted", "manifests", "quarantine"):
+        for container in ("images", "converted", "manifests", "quarantine", "outcomes"):
             await put(container, b"")
         names = [f"{number % 100:02d}/photo-{number:06d}.jpg" for number in range(images)]
         await _each([put(f"images/{name}", b"jpg") for name in names])

@@ -64,13 +64,20 @@ def main(arguments: list[str]) -> int:
 
 def _contests(rounds: int, *, draw: bool) -> list[Part]:
     photos, synthetic, pages = corpus.photos(), corpus.synthetic(), corpus.pages()
-    of_photos = contest.hold(photos, rounds=rounds, size=True)
+    baseline = [picture for picture in photos if not picture.progressive]
+    progressive = [picture for picture in photos if picture.progressive]
+    of_photos = contest.hold(baseline, rounds=rounds, size=True)
+    of_progressive = contest.hold(progressive, rounds=rounds) if progressive else {}
     of_synthetic = contest.hold(synthetic, rounds=rounds)
     of_pages = contest.hold(pages, rounds=rounds)
     if draw:
-        CHART.write_text(chart(of_photos, megapixels(photos)), encoding="utf-8")
+        CHART.write_text(chart(of_photos, megapixels(baseline)), encoding="utf-8")
+    parts = [Part(title=f"Photographs, one core ({_volume(baseline)})", text=_table(of_photos, baseline))]
+    if progressive:
+        title = f"Progressive photographs, one core ({_volume(progressive)})"
+        parts.append(Part(title=title, text=_table(of_progressive, progressive)))
     return [
-        Part(title=f"Photographs, one core ({_volume(photos)})", text=_table(of_photos, photos)),
+        *parts,
         Part(
             title=f"800 x 600 synthetic images, one core ({_volume(synthetic)})", text=_table(of_synthetic, synthetic)
         ),
