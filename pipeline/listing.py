@@ -72,6 +72,8 @@ class OrphanedPng:
     """A PNG that nothing will replace: its source is gone, or is now a version that is in quarantine."""
 
     png: Png
+    outdated: bool = False
+    """Its source is there, as another version, in quarantine: what the PNG shows is not what is in the container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ class Join:
             orphaned = orphaned and state is State.QUARANTINED
             yield Judged(image=image, state=state)
         if png is not None and orphaned:
-            yield OrphanedPng(png=png)
+            yield OrphanedPng(png=png, outdated=png.source in labels)
 
 
 def sort_key(item: Image | Png | Document) -> tuple[bytes, bool]:

@@ -185,7 +185,7 @@ class _Pass:
             case Judged():
                 await self._answer(finding)
             case OrphanedPng():
-                await self._orphan(finding.png)
+                await self._orphan(finding)
             case OutdatedDocument():
                 await self._outdated(finding)
 
@@ -218,11 +218,14 @@ class _Pass:
             if len(self.found) >= AT_ONCE:
                 await self._flush()
 
-    async def _orphan(self, png: Png) -> None:
+    async def _orphan(self, finding: OrphanedPng) -> None:
+        """A PNG of an outdated version always goes; one without a source only where the setting says so."""
+        png = finding.png
         if not png.name.startswith(self.report.prefix):
             return  # the prefix reaches into the suffix: its source may be outside of what is swept
-        self.report.count("orphaned_pngs", png.name)
-        if not self.sweep.settings.sweep_delete_orphans or not png.source or self.report.dry_run:
+        self.report.count("outdated_pngs" if finding.outdated else "orphaned_pngs", png.name)
+        wanted = finding.outdated or self.sweep.settings.sweep_delete_orphans
+        if not wanted or not png.source or self.report.dry_run:
             return
         # The listings are not of one moment: the image may have come, and been converted, after its place was passed.
         if await self._is_orphan(png):

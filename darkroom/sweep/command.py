@@ -21,7 +21,11 @@ _WORDS = {
     "in_flight": "on their way already",
     "young": "too young: left to their events",
     "conflict": "whose PNG name another image has",
-    "orphaned": "PNGs without an image",
+    "ignored": "ignored: no JPG by their names",
+    "orphaned_pngs": "PNGs without an image",
+    "outdated_pngs": "PNGs of a version that one in quarantine has replaced",
+    "deleted_pngs": "PNGs deleted",
+    "outdated_quarantine": "quarantine documents of other versions, removed",
 }
 HTTP_SECONDS = 240.0
 
