@@ -49,8 +49,12 @@ class Service:
 
     def start(self) -> None:
         """Begin to work, on the running event loop."""
-        nodes = ((node.pool.id, node.id) for pool in self.account.pools.values() for node in pool.nodes.values())
+        nodes = [(node.pool.id, node.id) for pool in self.account.pools.values() for node in pool.nodes.values()]
         self.runner.sweep(nodes)
+        # Starts are remembered a moment after they are made (_COMMIT_DELAY); what a node's files show counts as well.
+        for job in self.account.jobs.values():
+            for task_id in self.runner.begun(job.id, nodes):
+                self.account.began_unremembered(job.id, task_id)
         self.pump()
 
     @contextlib.contextmanager

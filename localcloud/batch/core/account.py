@@ -11,7 +11,7 @@ from localcloud.batch.core.fleet import Fleet
 from localcloud.batch.core.jobs import Jobs
 from localcloud.batch.core.nodes import Nodes
 from localcloud.batch.core.policies import AllocationGrant, NodeModel, NodeTimes, Quotas
-from localcloud.batch.core.recovery import recover
+from localcloud.batch.core.recovery import began_unremembered, recover
 from localcloud.batch.core.schedules import Schedules
 from localcloud.batch.core.specs import JobScheduleSpec, JobSpec, PoolSpec, TaskSpec
 from localcloud.batch.core.states import Deallocation, NodeState
@@ -54,6 +54,10 @@ class Account:
         world.schedule_rules = Schedules(world)
         world.autoscaler = Autoscaler(world, watch=watch_samples)
         self.world = world
+
+    def began_unremembered(self, job_id: str, task_id: str) -> None:
+        """After `recover`: a node's files show that this task ran, and no start of it was remembered."""
+        began_unremembered(self.world, job_id, task_id)
 
     def recover(self) -> None:
         """After a store put entities back: set timers and indexes; what was running is lost and runs again."""

@@ -37,6 +37,22 @@ def recover(world: World) -> None:
     world.dispatcher.settle()
 
 
+def began_unremembered(world: World, job_id: str, task_id: str) -> None:
+    """A task had begun in the moment before the end, too late to be remembered: its next start is a requeue, too."""
+    job = world.jobs.get(job_id.lower())
+    task = job.tasks.get(task_id.lower()) if job is not None else None
+    if task is None or task.ending is not None or task.state is not TaskState.ACTIVE:
+        return
+    if task.execution.requeues == 0 and task.execution.retries == 0:
+        _requeued(world, task)
+
+
+def _requeued(world: World, task: Task) -> None:
+    task.execution.requeues += 1
+    task.execution.last_requeue_at = world.now
+    world.revise(task)
+
+
 def _recover_job(world: World, job: Job) -> None:
     pool = world.pool_of(job)
     if pool is not None and job.state not in ENDED_JOBS:
@@ -51,11 +67,9 @@ def _recover_job(world: World, job: Job) -> None:
 
 def _recover_task(world: World, task: Task) -> None:
     if task.ending is None and task.state in (TaskState.RUNNING, TaskState.PREPARING):
-        task.execution.requeues += 1
-        task.execution.last_requeue_at = world.now
         task.previous_state, task.previous_state_at = task.state, task.state_at
         task.state, task.state_at = TaskState.ACTIVE, world.now
-        world.revise(task)
+        _requeued(world, task)
     world.work.count(task, 1)
     if task.ending is not None:
         return

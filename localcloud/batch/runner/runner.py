@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -185,6 +185,13 @@ class Runner:
             task = asyncio.get_running_loop().create_task(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
             self._cleaning.add(task)
             task.add_done_callback(self._cleaning.discard)
+
+    def begun(self, job_id: str, nodes: Iterable[tuple[str, str]]) -> Iterator[str]:
+        """Ids of the job's tasks that have a directory on one of these nodes, (pool id, node id)."""
+        for pool_id, node_id in nodes:
+            folder = self.node_root(pool_id, node_id) / layout.job_directory(job_id)
+            if folder.is_dir():
+                yield from (entry.name for entry in folder.iterdir())
 
     def sweep(self, known: Iterable[tuple[str, str]]) -> None:
         """Remove what nodes left that are not there any more. `known`: (pool id, node id)."""
