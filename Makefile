@@ -9,9 +9,9 @@ IMAGES ?= 200
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .setup/python .setup/node ## make .venv and node_modules (the other targets run it when something changed)
+setup: .setup/python .setup/node .setup/native ## make .venv and node_modules (the other targets run it when something changed)
 
-.setup/python: requirements.txt worker/requirements.txt requirements-dev.txt pyproject.toml
+.setup/python: requirements.txt worker/requirements.txt worker/native/requirements.txt requirements-dev.txt pyproject.toml
 	@mkdir -p .setup
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Darkroom needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=/path/to/python3." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ setup: .setup/python .setup/node ## make .venv and node_modules (the other targe
 	@mkdir -p .setup
 	@command -v npm >/dev/null || { echo "Darkroom's local cloud needs Node 20 or newer (npm was not found)." >&2; exit 2; }
 	npm ci --silent --no-progress
+	@touch $@
+
+.setup/native: .setup/python worker/native/strips.c worker/native/build.py
+	$(BIN)/python worker/native/build.py
 	@touch $@
 
 .setup/scan: tests/infra/requirements.txt
@@ -77,11 +81,11 @@ autoscale: setup ## compare autoscale formulas on all workloads: docs/autoscale/
 	$(BIN)/python -m darkroom simulate --all --cap 20 --seed 1 --seed 2 --seed 3 --docs docs/autoscale
 
 lock: ## pin the requirement files again
-	for f in requirements worker/requirements requirements-dev tests/infra/requirements benchmarks/requirements; do \
+	for f in requirements worker/requirements worker/native/requirements requirements-dev tests/infra/requirements benchmarks/requirements; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $$f.in -o $$f.txt; done
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --python-version 3.13 --no-deps --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links tests/runtime/requirements.in -o tests/runtime/requirements.txt
 
 clean: ## remove what setup made
-	rm -rf .venv .venv-* node_modules .setup
+	rm -rf .venv .venv-* node_modules .setup worker/native/*.so

@@ -15,7 +15,17 @@ STDLIB = set(sys.stdlib_module_names)
 
 ALLOWED: dict[str, set[str]] = {
     "shared": {"shared"},
-    "worker": {"worker", "shared", "PIL", "isal", "azure.storage.blob", "azure.identity", "azure.core", "aiohttp"},
+    "worker": {
+        "worker",
+        "shared",
+        "PIL",
+        "isal",
+        "deflate",
+        "azure.storage.blob",
+        "azure.identity",
+        "azure.core",
+        "aiohttp",
+    },
     "pipeline": {"pipeline", "shared", "azure", "aiohttp"},
     "function_app": {"pipeline", "shared", "azure.functions"},
     "localcloud": {"localcloud", "aiohttp", "azure.functions", "psutil"},
@@ -24,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "pipeline",
         "shared",
         "localcloud.batch",
+        "worker.native.build",  # the node's package brings the compiled library
         "azure",
         "aiohttp",
         "typer",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from shared.worker_settings import ConversionSettings, Metadata
-from worker import colour, metadata, png
+from worker import colour, compression, metadata, native, png
 from worker.jpeg import Structure, read_frame, read_structure, without_metadata
 from worker.limits import check_limits
 from worker.pixels import Upright
@@ -49,7 +49,7 @@ def convert(data: bytes, settings: ConversionSettings, sink: png.Sink) -> Conver
     notes += treatment.notes
     strips = Upright(picture=picture, orientation=orientation, mode=treatment.mode, colour=treatment.colour)
     chunks = treatment.chunks + _chunks(structure, exif, strips.swapped, notes, settings)
-    png.write(strips, chunks, png.tuning(settings.profile), sink)
+    png.write(strips, chunks, compression.deflater(settings.profile, native.load()), sink)
     width, height = strips.size
     return Converted(width=width, height=height, mode=treatment.mode, notes=tuple(dict.fromkeys(notes)))
 

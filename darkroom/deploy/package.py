@@ -17,6 +17,8 @@ from pathlib import Path
 
 from darkroom.deploy import bootstrap
 from shared.errors import PermanentError
+from worker.native.build import build as compile_library
+from worker.native.build import target
 
 CODE = ("shared", "worker")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -61,19 +63,25 @@ class Package:
 def build(root: Path, out: Path, node: NodePython = UBUNTU_24_04) -> Package:
     """Build the package of the checkout at `root` into the folder `out`.
 
-    Fetches wheels from the index that pip is set up for, checked against the hashes in `worker/requirements.txt`.
-    Raises PackageError when one is missing for that Python, or is not the one that was pinned.
+    Fetches wheels from the index that pip is set up for, checked against the hashes in `worker/requirements.txt`, and
+    compiles the worker's library for the node. Raises PackageError when a wheel is missing for that Python, or is not
+    the one that was pinned, and when the compiler fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        site = Path(scratch) / "site"
+        site, compiled = Path(scratch) / "site", Path(scratch) / "compiled"
         _fetch(root / "worker" / "requirements.txt", site, node)
-        return assemble(root, site, out, node)
+        _compile(compiled, node)
+        return assemble(root, site, out, node, compiled=compiled)
 
 
-def assemble(root: Path, site: Path, out: Path, node: NodePython) -> Package:
-    """Pack the code of the checkout at `root` and the installed libraries in `site` into one file in `out`."""
+def assemble(root: Path, site: Path, out: Path, node: NodePython, *, compiled: Path | None = None) -> Package:
+    """Pack the code of the checkout at `root` and the installed libraries in `site` into one file in `out`.
+
+    What is in the folder `compiled` goes where `worker.native` looks for it.
+    """
     members = dict(_code(root))
+    members |= {f"app/worker/native/{name}": content for name, content in _files(compiled)} if compiled else {}
     members |= {f"site/{name}": content for name, content in _files(site)}
     members["__main__.py"] = Path(bootstrap.__file__).read_bytes()
     digest = bootstrap.digest(members.items())
@@ -97,6 +105,17 @@ def _fetch(requirements: Path, site: Path, node: NodePython) -> None:
         raise PackageError(
             f"pip could not bring the worker's libraries for Python {node.version}:\n{done.stderr.strip()}"
         )
+
+
+def _compile(folder: Path, node: NodePython) -> None:
+    wanted = target("linux", node.machine)
+    if wanted is None:
+        return  # the worker does without
+    folder.mkdir()
+    try:
+        compile_library(wanted, folder)
+    except subprocess.CalledProcessError as error:
+        raise PackageError(f"the compiler failed on worker/native/strips.c:\n{error.stderr.strip()}") from error
 
 
 def _code(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pipeline.batch import TaskSpec
 from pipeline.task_form import TaskForm
@@ -22,14 +23,23 @@ def test_the_base_image_has_no_default() -> None:
 
 def test_libraries_are_the_pinned_ones() -> None:
     """Installed with their hashes, as wheels, and from nowhere else."""
-    assert "--require-hashes --only-binary=:all:" in DOCKERFILE
-    assert "-r /tmp/requirements.txt" in DOCKERFILE
-    assert DOCKERFILE.count("pip install") == 1
+    installs = re.findall(r"pip install (.*?) -r (\S+)", DOCKERFILE)
+    assert [Path(file).name for _, file in installs] == ["requirements.txt"] * 2
+    assert all("--require-hashes --only-binary=:all:" in options for options, _ in installs)
+    assert DOCKERFILE.count("pip install") == len(installs)
+
+
+def test_the_compiler_stays_out_of_the_image() -> None:
+    """It is installed in a stage of its own, of which only the library goes on."""
+    last = DOCKERFILE.rsplit("FROM ", 1)[1]
+    assert "native/requirements" not in last
+    assert "COPY --from=compiled /native/*.so /app/worker/native/" in last
 
 
 def test_only_the_workers_rooms_are_in_the_image() -> None:
     """The two folders that a node needs, run by a user of their own who is not root."""
-    assert set(re.findall(r"^COPY (\w+) ", DOCKERFILE, re.MULTILINE)) == {"shared", "worker"}
+    last = DOCKERFILE.rsplit("FROM ", 1)[1]
+    assert set(re.findall(r"^COPY (\w+) ", last, re.MULTILINE)) == {"shared", "worker"}
     (user,) = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
     assert user not in ("root", "0")
 

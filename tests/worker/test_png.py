@@ -9,11 +9,13 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from shared.worker_settings import Profile
 from tests.worker import pngs
-from worker import png
+from worker import compression, native, png
+from worker.compression import Bits, Deflater, deflater
+from worker.filters import Kind, filtered
 from worker.pixels import Upright
 
 
@@ -23,69 +25,103 @@ def noise(size: tuple[int, int], mode: str, seed: int) -> Image.Image:
     return Image.frombytes(mode, size, random.Random(seed).randbytes(count))
 
 
-def written(picture: Image.Image, how: png.Tuning) -> bytes:
+LIBRARIES = (native.load(), None)
+"""With the compiled part, and without."""
+
+
+def written(picture: Image.Image, deflate: Deflater) -> bytes:
     pieces: list[bytes] = []
     strips = Upright(picture=picture, orientation=1, mode=picture.mode, colour=None)
-    png.write(strips, [], how, pieces.append)
+    png.write(strips, [], deflate, pieces.append)
     return b"".join(pieces)
 
 
-def only(kind: int) -> png.Tuning:
-    """A tuning that always filters the same way."""
-    return png.Tuning(compressor=zlib.compressobj, sample=zlib.compress, candidates=(kind,))
-
-
-@given(width=st.integers(1, 70), height=st.integers(1, 70), mode=st.sampled_from(["RGB", "L"]), seed=st.integers(0, 9))
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)), mode=st.sampled_from(["RGB", "L"]), seed=st.integers(0, 9)
+)
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("profile", list(Profile))
-def test_a_reader_finds_the_same_pixels(profile: Profile, width: int, height: int, mode: str, seed: int) -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_reader_finds_the_same_pixels(
+    library: native.Library | None, profile: Profile, size: tuple[int, int], mode: str, seed: int
+) -> None:
     """Each profile is lossless at any size, for colour and grey."""
-    picture = noise((width, height), mode, seed)
-    with Image.open(io.BytesIO(written(picture, png.tuning(profile)))) as read:
+    picture = noise(size, mode, seed)
+    with Image.open(io.BytesIO(written(picture, deflater(profile, library)))) as read:
         assert read.tobytes() == picture.tobytes()
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [Kind.NONE, Kind.SUB, Kind.UP, Kind.AVERAGE])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_every_filter_is_undone_by_a_reader(kind: int, mode: str) -> None:
-    """None, Sub, Up and Average are PNG's own, first row and first column included."""
-    picture = noise((37, 29), mode, kind)
-    data = written(picture, only(kind))
+def test_pillows_arithmetic_and_the_library_filter_alike(kind: Kind, mode: str) -> None:
+    """The two implementations of a filter agree in every byte."""
+    library = native.load()
+    assert library is not None
+    band = noise((37, 29), mode, kind)
+    assert filtered(band, kind) == library.filter(band, 1 << kind)
+
+
+def test_pillows_arithmetic_has_no_paeth() -> None:
+    """It says so, instead of writing another filter's bytes under its number."""
+    with pytest.raises(ValueError, match="PAETH"):
+        filtered(noise((3, 3), "L", 0), Kind.PAETH)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_picture_of_many_strips_is_seamless(
+    monkeypatch: pytest.MonkeyPatch, library: native.Library | None, profile: Profile
+) -> None:
+    """Filters look across the border of two strips, and strips that were coded in different ways follow each other."""
+    monkeypatch.setattr(compression, "STRIP_PIXELS", 2000)
+    picture = Image.new("RGB", (200, 300))
+    for y in range(0, 300, 40):
+        picture.paste(noise((200, 20), "RGB", y), (0, y))
+        picture.paste(noise((8, 2), "RGB", 1).resize((200, 12), Image.Resampling.NEAREST), (0, y + 24))
+    data = written(picture, deflater(profile, library))
     pngs.chunks(data)
     with Image.open(io.BytesIO(data)) as read:
         assert read.tobytes() == picture.tobytes()
 
 
-def test_a_picture_of_many_strips_is_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The filters look across the border of two strips."""
-    monkeypatch.setattr(png, "STRIP_PIXELS", 64)
-    picture = noise((23, 41), "RGB", 1)
-    for kind in (0, 1, 2, 3):
-        with Image.open(io.BytesIO(written(picture, only(kind)))) as read:
-            assert read.tobytes() == picture.tobytes()
-
-
-def test_without_isal_the_pixels_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where ISA-L has no wheel, zlib writes the same picture."""
-    monkeypatch.setattr(png, "_isal", None)
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize("missing", ["_isal", "_libdeflate"])
+def test_without_an_optional_package_the_pixels_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, missing: str, profile: Profile, library: native.Library | None
+) -> None:
+    """Where one has no wheel, zlib writes the same picture."""
+    monkeypatch.setattr(compression, missing, None)
     picture = noise((64, 64), "RGB", 2)
-    with Image.open(io.BytesIO(written(picture, png.tuning(Profile.SPEED)))) as read:
+    with Image.open(io.BytesIO(written(picture, deflater(profile, library)))) as read:
         assert read.tobytes() == picture.tobytes()
 
 
-def test_flat_pages_are_left_unfiltered_and_gradients_are_not() -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("profile", list(Profile))
+def test_flat_pages_are_left_unfiltered_and_gradients_are_not(profile: Profile, library: native.Library | None) -> None:
     """The choice per strip: text-like content deflates best as it is, smooth content as differences."""
-    page = Image.new("L", (512, 512), 255)
-    for y in range(0, 512, 16):
-        page.paste(noise((512, 5), "L", 0), (0, y))
-    smooth = Image.radial_gradient("L").resize((512, 512))
-    kinds = []
+    page = Image.new("L", (1024, 512), 255)
+    words = random.Random(1)
+    for y in range(0, 512, 10):
+        text = " ".join(words.choice(("aperture", "shutter", "film", "grain", "exposure", "lens")) for _ in range(30))
+        ImageDraw.Draw(page).text((0, y), text, fill=0, font=ImageFont.load_default(12))
+    smooth = Image.radial_gradient("L").resize((1024, 512))
+    unfiltered = []
     for picture in (page, smooth):
-        found = pngs.chunks(written(picture, png.tuning(Profile.SPEED)))
+        found = pngs.chunks(written(picture, deflater(profile, library)))
         rows = zlib.decompress(b"".join(chunk.body for chunk in found if chunk.kind == b"IDAT"))
-        kinds.append(rows[0])
-    assert kinds[0] == 0
-    assert kinds[1] != 0
+        unfiltered.append(rows[::1025].count(0))
+    assert unfiltered == [512, 0]
+
+
+def test_bits_between_strips_are_carried_over_or_closed_off() -> None:
+    """A deflate stream stops at any bit; a coder that wants whole bytes gets them through an empty stored block."""
+    for count in range(8):
+        bits = Bits(waiting=0, count=count)
+        stored = bits.align()
+        assert bits.count == 0
+        assert stored == (b"" if count == 0 else stored[: (count + 10) // 8] + b"\x00\x00\xff\xff")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

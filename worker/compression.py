@@ -1,0 +1,200 @@
+"""A picture as the zlib stream inside a PNG, strip by strip, each in the way that comes out smallest on a sample of it.
+
+A way is a filter and a coder. Photographs want Huffman codes and little else (`worker.native`); what repeats itself,
+like text and flat colour, wants a match search (ISA-L). RFC 1950 and 1951.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Protocol, TypeVar
+
+from PIL import Image
+
+from shared.worker_settings import Profile
+from worker import native
+from worker.filters import Kind, filtered
+
+_isal: ModuleType | None
+try:
+    from isal import isal_zlib as _isal
+except ImportError:  # no wheel for this platform
+    _isal = None
+_libdeflate: ModuleType | None
+try:
+    import deflate as _libdeflate
+except ImportError:
+    _libdeflate = None
+
+STRIP_PIXELS = 1 << 18
+"""Pixels filtered and deflated at a time: 1 MB as Pillow holds them, which stays in a core's second-level cache."""
+_SAMPLE = 64  # a strip's way is chosen on one row in so many
+_RAW = -15  # zlib's word for deflate without a header, with its largest window
+_ADAPTIVE = 1 << Kind.SUB | 1 << Kind.UP | 1 << Kind.PAETH  # Average would win 0.2 % for a fifth of the filters' time
+_PLAIN = 1 << Kind.NONE
+_QUICKER = 1.1  # runs take a third of the time of a match search: preferred up to this many times its bytes
+
+_adler32: Callable[[bytes | bytearray, int], int] = zlib.adler32 if _isal is None else _isal.adler32
+"""ISA-L's is several times as fast; each filtered byte goes through it."""
+
+
+class Compressor(Protocol):
+    """zlib's compressobj and its kin."""
+
+    def compress(self, data: bytes | bytearray | memoryview, /) -> bytes: ...
+    def flush(self, mode: int = ..., /) -> bytes: ...
+
+
+class Strips(Protocol):
+    """Pixels, a band of rows at a time."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def mode(self) -> str: ...
+    def rows(self, top: int, bottom: int) -> Image.Image:
+        """Rows `top` (one above the first is black) to `bottom`, at full width."""
+        ...
+
+
+@dataclass(slots=True)
+class Bits:
+    """Where a deflate stream stands between two bytes: fewer than 8 bits that wait, the first one lowest."""
+
+    waiting: int = 0
+    count: int = 0
+
+    def align(self) -> bytes:
+        """Brings the stream to a whole byte: with an empty stored block, where bits wait."""
+        if not self.count:
+            return b""
+        header = self._take(0, 3)  # not the last, stored; the rest of its last byte is skipped
+        return header + b"\x00\x00\xff\xff"
+
+    def end(self) -> bytes:
+        """An empty last block, of fixed codes."""
+        return self._take(0b0000000_01_1, 10)
+
+    def _take(self, value: int, length: int) -> bytes:
+        whole = (self.waiting | value << self.count).to_bytes((self.count + length + 7) // 8, "little")
+        self.waiting = self.count = 0
+        return whole
+
+
+Filter = Callable[[Image.Image], bytearray]
+"""The rows of a band but its first (the row above), filtered, each after its filter's number."""
+Coder = Callable[[bytearray, Bits], bytes]
+"""Whole bytes of deflate blocks of which none is the last; what is left waits in the bits."""
+Size = Callable[[bytearray], int]
+"""How many bytes that will be, of a sample's rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtering:
+    """One way to filter a strip."""
+
+    filter: Filter
+    size: Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way(Filtering):
+    """One way from a strip's pixels to deflated bytes."""
+
+    code: Coder
+
+
+Chosen = TypeVar("Chosen", bound=Filtering)
+Deflater = Callable[[Strips], Iterator[bytes]]
+"""Makes the zlib stream of a picture's filtered rows, in pieces."""
+
+
+def deflater(profile: Profile, library: native.Library | None) -> Deflater:
+    """What the numbers in docs/performance.md led to. `library` is the compiled part, where there is one."""
+    if library is None:
+        filters: tuple[Filter, ...] = tuple(partial(filtered, kind=kind) for kind in (Kind.UP, Kind.SUB, Kind.NONE))
+    else:
+        filters = (partial(library.filter, kinds=_ADAPTIVE), partial(library.filter, kinds=_PLAIN))
+    if profile is Profile.SIZE:
+        return partial(_at_once, tuple(Filtering(filter=one, size=_thorough_size) for one in filters))
+    ways = tuple(Way(filter=one, size=_matched_size, code=_matches) for one in filters)
+    if library is not None:
+        runs = Way(filter=filters[0], size=partial(_runs_size, library), code=partial(_runs, library))
+        ways = (runs, *ways)
+    return partial(_in_strips, ways)
+
+
+def _in_strips(ways: Sequence[Way], strips: Strips) -> Iterator[bytes]:
+    """Each strip in its own way; memory is bounded by a strip."""
+    yield b"\x78\x01"
+    check, bits = 1, Bits()
+    for band in _bands(strips):
+        way = _choose(band, ways)
+        rows = way.filter(band)
+        check = _adler32(rows, check)
+        yield way.code(rows, bits)
+    yield bits.end() + check.to_bytes(4, "big")
+
+
+def _at_once(filterings: Sequence[Filtering], strips: Strips) -> Iterator[bytes]:
+    """All rows together, each strip's filtered in its own way: takes three bytes a pixel, and is smaller."""
+    rows = bytearray()
+    for band in _bands(strips):
+        rows += _choose(band, filterings).filter(band)
+    yield _smallest(rows)
+
+
+def _bands(strips: Strips) -> Iterator[Image.Image]:
+    """A strip's rows after the row above it, which filters look up to; above the first row PNG has zeros."""
+    width, height = strips.size
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        yield strips.rows(top - 1, min(height, top + step))
+
+
+def _choose(band: Image.Image, ways: Sequence[Chosen]) -> Chosen:
+    """The way that comes out smallest on rows from the middle of the band; of equals, the first."""
+    rows = band.height - 1
+    count = max(2, rows // _SAMPLE)  # two at the least: some matches are with the row above
+    top = max(0, rows - count) // 2
+    sample = band.crop((0, top, band.width, min(rows, top + count) + 1))
+    return min(ways, key=lambda way: way.size(way.filter(sample)))
+
+
+def _runs(library: native.Library, rows: bytearray, bits: Bits) -> bytes:
+    whole, bits.waiting, bits.count = library.deflate(rows, bits.waiting, bits.count)
+    return whole
+
+
+def _runs_size(library: native.Library, rows: bytearray) -> int:
+    return round(library.deflated_size(rows) / _QUICKER)
+
+
+def _matches(rows: bytearray, bits: Bits) -> bytes:
+    """Level 2 of ISA-L is as fast as its level 1 here and a percent smaller; 3 is slower and no smaller."""
+    compressor: Compressor
+    if _isal is not None:
+        compressor = _isal.compressobj(2, _isal.DEFLATED, _RAW)
+    else:
+        compressor = zlib.compressobj(1, zlib.DEFLATED, _RAW, 9, zlib.Z_RLE)
+    return b"".join((bits.align(), compressor.compress(rows), compressor.flush(zlib.Z_SYNC_FLUSH)))
+
+
+def _matched_size(rows: bytearray) -> int:
+    return len(zlib.compress(rows, 1) if _isal is None else _isal.compress(rows, 2))
+
+
+def _smallest(rows: bytearray) -> bytes:
+    """A whole zlib stream. libdeflate's level 10 weighs all ways to say a thing; zlib at its best is 5 % larger."""
+    if _libdeflate is not None:
+        return bytes(_libdeflate.zlib_compress(rows, 10))
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
+    return compressor.compress(rows) + compressor.flush()
+
+
+def _thorough_size(rows: bytearray) -> int:
+    return len(zlib.compress(rows, 6))
