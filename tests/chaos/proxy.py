@@ -29,7 +29,9 @@ class Dialect(StrEnum):
     BATCH = "batch"
 
 
+_DENIALS = {Dialect.STORAGE: "AuthorizationPermissionMismatch", Dialect.BATCH: "PermissionDenied"}
 _REFUSALS: dict[Fault, tuple[int, str, dict[Dialect, str], bool]] = {
+    Fault.DENIED: (403, "Forbidden", _DENIALS, False),
     Fault.TOO_MANY: (429, "Too Many Requests", dict.fromkeys(Dialect, "TooManyRequests"), False),
     Fault.TOO_MANY_LATER: (429, "Too Many Requests", dict.fromkeys(Dialect, "TooManyRequests"), True),
     Fault.INTERNAL: (500, "Internal Server Error", dict.fromkeys(Dialect, "InternalError"), False),
