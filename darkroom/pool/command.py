@@ -89,7 +89,7 @@ def recreate(*, yes: YesOption = False, profile: ProfileOption = "", as_json: Js
         if pool.identity:
             raise CommandError(
                 f"Pool {pool.id} has a managed identity, which only a deployment can give",
-                hint="Run azd provision (or darkroom deploy) again after deleting it in the portal.",
+                hint=f"az batch pool delete --pool-id {pool.id}, then azd provision.",
             )
         confirm(f"Delete pool {pool.id} with {sum(pool.nodes.values())} node(s) and make it again?", yes=yes)
         with out.remarks.status("waiting until the old pool is gone"):

@@ -146,7 +146,7 @@ class Delivery:
     async def _deliver(self, batch: Sequence[Pending]) -> None:
         started = datetime.now(UTC)
         answer = await self._post(batch)
-        self.last_failure = "" if answer.accepted else answer.outcome
+        self.last_failure = "" if answer.accepted else f"{answer.status or 'no answer:'} {answer.outcome}"
         if answer.accepted:
             self._queue.done(self.subscription.name, [pending.id for pending in batch])
             return

@@ -12,7 +12,7 @@ import pytest
 
 from darkroom import api
 from darkroom.failure import ExitCode
-from tests.darkroom.conftest import Cli, until
+from tests.darkroom.places import Cli, until
 from tests.dashboard.browser.run import start_cloud
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
