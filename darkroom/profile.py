@@ -10,7 +10,8 @@ The same commands work on a laptop and on Azure; a profile says where. It is, in
 3. `./data/endpoints.json`: the local cloud that `make up` runs here.
 
 Beside the app's settings (shared/app_settings.py) a profile gives `DARKROOM_FUNCTIONS_URL` and
-`DARKROOM_FUNCTIONS_KEY`. A profile is taken whole: variables of the environment are not mixed into it.
+`DARKROOM_FUNCTIONS_KEY`; that of a local cloud also `DARKROOM_MASTER_KEY` and `DARKROOM_EVENTS_URL`. A profile is taken
+whole: variables of the environment are not mixed into it.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _fails(answer: Answer, storage: StorageSettings) -> Finding:
     kind, message = str(told.get("error", "")), str(told.get("message", ""))
     if _NOT_RUNNING in answer.body:
         return _does_not_load(*_said(answer))
-    if is_denied(f"{kind} {message}"):
+    if is_denied(kind, message):
         return Finding(
             code=Code.PERMISSION_DENIED,
             weight=Weight.BLOCKED,

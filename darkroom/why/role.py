@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from shared.app_settings import StorageSettings
 
 APP_ROLES = {
@@ -21,12 +23,13 @@ OPERATOR_ROLES = {
     "quarantine": "Storage Blob Data Reader (to replay or drop: Contributor)",
 }
 """What the operator needs on each container."""
-_WORDS = ("denied", "lacks a role", "403", "401 ", "authenticationfailed", "authoriz", "forbidden", "permission")
+_REFUSED = re.compile(r"\b40[13] [A-Z]")
+"""A status and the service's word for it, as the app's errors have them; names of blobs may hold any number."""
 
 
-def is_denied(text: str) -> bool:
-    """Whether an error of a stage tells of a missing right."""
-    return any(word in text.lower() for word in _WORDS)
+def is_denied(code: str, message: str) -> bool:
+    """Whether an error of the app tells of a missing right."""
+    return code == "AccessDeniedError" or _REFUSED.search(message) is not None
 
 
 def containers(storage: StorageSettings) -> dict[str, str]:

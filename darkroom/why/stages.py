@@ -92,12 +92,13 @@ def _late(name: str, since: str) -> Finding:
         code=Code.TIMER_LATE,
         weight=Weight.SLOWED if name == "sweep" else Weight.BLOCKED,
         what=f"The timer of {name} {since}.",
-        advice="Is the function app up, and the function not disabled? An app that does not load runs no timer.",
+        advice=f"darkroom doctor asks the function app: is it up, and does it load? Is the function not disabled "
+        f"(setting AzureWebJobs.{name}.Disabled)?",
     )
 
 
 def _failed(stage: Stage, storage: StorageSettings) -> Finding:
-    if is_denied(f"{stage.code} {stage.message}"):
+    if is_denied(stage.code, stage.message):
         return Finding(
             code=Code.PERMISSION_DENIED,
             weight=Weight.BLOCKED,
@@ -105,7 +106,7 @@ def _failed(stage: Stage, storage: StorageSettings) -> Finding:
             advice=app_advice(stage.message, storage),
             evidence=(f"{stage.code}: {stage.message}",),
         )
-    quota = "quota" in f"{stage.code} {stage.message}".lower()
+    quota = stage.code.endswith("QuotaReached")
     return Finding(
         code=Code.QUOTA if quota else Code.STAGE_FAILED,
         weight=Weight.BLOCKED,

@@ -12,7 +12,7 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from darkroom.why.finding import Code
-from darkroom.why.role import APP_BATCH_ROLE, APP_ROLES
+from darkroom.why.role import APP_BATCH_ROLE, APP_ROLES, is_denied
 from pipeline import plan
 from pipeline.clients import open_app
 from pipeline.storage import AccessDeniedError
@@ -112,6 +112,24 @@ def test_an_identity_of_the_app_that_batch_refuses_is_told_the_role_on_the_accou
     found = system.why()["permission-denied"]
     assert "AuthenticationFailed" in found["evidence"][0]
     assert f"{APP_BATCH_ROLE} on the Batch account" in found["advice"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "denied"),
+    [
+        ("AccessDeniedError", "could not list m/sealed/: 403 AuthorizationPermissionMismatch: …", True),
+        ("AuthenticationFailed", "could not look at pool p: 403 AuthenticationFailed: …", True),
+        ("StorageUnavailableError", "could not find m/20261121T140312-00000403: 403 Forbidden", True),
+        (
+            "StorageUnavailableError",
+            "could not read m/sealed/20261121T140312-ab403-0001.json: 500 InternalError",
+            False,
+        ),
+        ("DocumentError", "quarantine/forbidden permission 403.jpg: schema version 9", False),
+    ],
+)
+def test_a_missing_right_is_told_by_the_refusal_and_not_by_a_name(code: str, message: str, *, denied: bool) -> None:
+    assert is_denied(code, message) is denied
 
 
 def test_the_roles_that_are_told_are_those_that_the_deployment_gives() -> None:
