@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -108,9 +109,13 @@ async def _formula_off(connection: Connection) -> None:
 
 async def _settled(connection: Connection) -> None:
     """A resize that is under way stands in the way of another: it is stopped where it is."""
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 (slow to load)
+
     pool = await view_pool(connection)
     if pool.allocation == "resizing":
-        await (await connection.batch()).begin_stop_pool_resize(pool.id, polling_interval=1)
+        # 409: it came to its end since it was looked at.
+        with suppress(ResourceExistsError):
+            await (await connection.batch()).begin_stop_pool_resize(pool.id, polling_interval=1)
         poll = await view_pool(connection)
         for _ in range(120):
             if poll.allocation == "steady":

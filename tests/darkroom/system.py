@@ -43,9 +43,14 @@ class System:
     """The codes that `darkroom why` has told of in this test."""
 
     @property
+    def jobs(self) -> list[str]:
+        """The pool's jobs: today's, and another where midnight came in between."""
+        return [str(job.id) for job in self.client.list_jobs() if str(job.id).startswith(f"{self.pool}-")]
+
+    @property
     def job(self) -> str:
-        """Today's job; only where work was given."""
-        return next(str(job.id) for job in self.client.list_jobs() if str(job.id).startswith(f"{self.pool}-"))
+        """The job of the work that was given."""
+        return self.jobs[0]
 
     def environ(self) -> dict[str, str]:
         """The settings of the app, and of who asks about it."""
@@ -168,11 +173,11 @@ class System:
         return sum(1 for node in self.client.list_nodes(self.pool) if str(node.state).lower().endswith(states))
 
     def until_tasks(self, **counts: int) -> None:
-        """Waits until the job counts so many tasks: `running=1`, `failed=1`, `succeeded=1`."""
+        """Waits until so many tasks are in a state: `running=1`, `failed=1`, `succeeded=1`."""
 
         def counted() -> bool:
-            found = self.client.get_job_task_counts(self.job).task_counts
-            return all(getattr(found, name) == count for name, count in counts.items())
+            found = [self.client.get_job_task_counts(job).task_counts for job in self.jobs]
+            return all(sum(getattr(one, name) for one in found) == count for name, count in counts.items())
 
         until(counted)
 

@@ -6,6 +6,7 @@ The work is the app's own: images whose events it took, manifests that its dispa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,33 +124,35 @@ def test_nodes_that_azure_cannot_give(system: System) -> None:
     assert any("AllocationFailed" in line for line in system.why()["resize-error"]["evidence"])
 
 
-@pytest.fixture
-def hasty(system: System, tmp_path: Path) -> Iterator[System]:
-    """The same system on a Batch service whose minutes are hundredths of a second, and whose nodes do not come."""
-    with running_batch(tmp_path, speed=3600) as batch, batch.client() as client:
-        batch.order("nodetimes", bootSeconds=30_000_000)
-        yield replace(system, batch=batch, client=client)
+@contextmanager
+def without_nodes(system: System, data: Path, *, speed: float) -> Iterator[System]:
+    """The same system on a Batch service whose nodes do not come for a year."""
+    with running_batch(data, speed=speed) as batch, batch.client() as client:
+        batch.order("nodetimes", bootSeconds=100_000_000)
+        made = replace(system, batch=batch, client=client)
+        made.make_pool(formula="$TargetLowPriorityNodes = 1;")
+        until(lambda: client.get_pool(made.pool).allocation_state == "resizing")
+        yield made
 
 
 @pytest.mark.provokes(Code.RESIZE_STUCK)
-def test_a_resize_that_takes_more_than_twenty_minutes_of_the_services_time(hasty: System) -> None:
-    hasty.make_pool(formula="$TargetLowPriorityNodes = 1;")
-    until(lambda: hasty.client.get_pool(hasty.pool).allocation_state == "resizing")
+def test_a_resize_that_takes_more_than_twenty_minutes_of_the_services_time(system: System, tmp_path: Path) -> None:
+    """An hour of it is a second here."""
     found: dict[str, str] = {}
 
-    def stuck() -> bool:
-        found.update(hasty.why().get("resize-stuck", {}))
+    def stuck(waiting: System) -> bool:
+        found.update(waiting.why().get("resize-stuck", {}))
         return bool(found)
 
-    until(stuck)
+    with without_nodes(system, tmp_path, speed=3600) as waiting:
+        until(lambda: stuck(waiting))
     assert found["weight"] == "blocked"
 
 
-def test_a_resize_that_has_just_begun_is_not_stuck(system: System) -> None:
-    """On a service whose twenty minutes are twenty seconds: a resize starts anew with each size."""
-    system.batch.order("slowboots", poolId=system.pool, seconds=100_000)
-    system.make_pool(nodes=1)
-    assert "resize-stuck" not in system.why()
+def test_a_resize_that_takes_less_is_not_stuck(system: System, tmp_path: Path) -> None:
+    with without_nodes(system, tmp_path, speed=1) as waiting:
+        assert "resize-stuck" not in waiting.why()
+        assert waiting.client.get_pool(waiting.pool).allocation_state == "resizing"
 
 
 # --- its nodes ---
