@@ -70,16 +70,6 @@ def test_a_pool_that_is_missing(system: System) -> None:
     assert system.why()["pool-missing"]["weight"] == "blocked"
 
 
-@pytest.mark.provokes(Code.POOL_WITHOUT_IDENTITY)
-def test_a_pool_without_an_identity_whose_nodes_get_no_key(system: System) -> None:
-    """The tasks of this app reach storage as an identity, and the pool, as every pool here, has none."""
-    system.make_pool(nodes=0)
-    assert "pool-without-identity" not in system.why()
-    found = system.why(WORKER_IDENTITY_CLIENT_ID="11111111-2222-3333-4444-555555555555")["pool-without-identity"]
-    assert found["weight"] == "blocked"
-    assert f"--pool-id {system.pool}" in found["advice"]
-
-
 @pytest.mark.provokes(Code.FORMULA_ERROR)
 def test_a_formula_that_fails(system: System) -> None:
     system.make_pool(formula="$TargetLowPriorityNodes = 1 / 0;")
