@@ -102,10 +102,10 @@ def seen(request: pytest.FixtureRequest) -> Iterator[set[str]]:
 
 @pytest.fixture
 def system(place: Place, batch: LocalBatch, cli: Cli, seen: set[str]) -> Iterator[System]:
-    """A system of the test's own whose stages have all run once, and had nothing to do."""
+    """A system of the test's own whose timers have fired once, with nothing to do."""
     with batch.client() as client:
         made = System(place=place, batch=batch, client=client, pool=f"p{uuid.uuid4().hex[:8]}", cli=cli, seen=seen)
-        made.run_all_stages()
+        made.run_timers()
         yield made
     batch.order("quotas", activeJobs=300, lowPriorityCores=500)
 

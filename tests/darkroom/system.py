@@ -89,13 +89,12 @@ class System:
 
         return asyncio.run(opened())
 
-    def run_all_stages(self) -> None:
-        """Dispatch, collect and a sweep, one after the other, as their timers would."""
+    def run_timers(self) -> None:
+        """Dispatch and collect, one after the other, as their timers do every minute."""
 
         async def run(app: App) -> None:
             await app.dispatch()
             await app.collect()
-            await app.sweep()
 
         self.app(run)
 

@@ -40,7 +40,7 @@ def test_events_that_the_app_cannot_keep_wait_and_are_then_given_up(
     start_up: Start, root: Path, cli: Cli, seen: set[str]
 ) -> None:
     """Event Grid tries for a day; each attempt reaches the app, and the app says each time that it could not."""
-    up = start_up("--speed", DAY_IN_SECONDS, root=root)
+    up = start_up("--host", "localcloud", "--speed", DAY_IN_SECONDS, root=root)
     with ContainerClient.from_connection_string(up.endpoints["connection_string"], "images") as images:
         images.upload_blob("a.jpg", b"x")
 
