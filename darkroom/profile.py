@@ -10,7 +10,8 @@ The same commands work on a laptop and on Azure; a profile says where. It is, in
 3. `./data/endpoints.json`: the local cloud that `make up` runs here.
 
 Beside the app's settings (shared/app_settings.py) a profile gives `DARKROOM_FUNCTIONS_URL` and
-`DARKROOM_FUNCTIONS_KEY`. A profile is taken whole: variables of the environment are not mixed into it.
+`DARKROOM_FUNCTIONS_KEY`; that of a local cloud also `DARKROOM_MASTER_KEY` and `DARKROOM_EVENTS_URL`. A profile is taken
+whole: variables of the environment are not mixed into it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from shared.errors import SettingsError
 FUNCTIONS_URL = "DARKROOM_FUNCTIONS_URL"
 FUNCTIONS_KEY = "DARKROOM_FUNCTIONS_KEY"
 MASTER_KEY = "DARKROOM_MASTER_KEY"
+EVENTS_URL = "DARKROOM_EVENTS_URL"
 CHOICE = "DARKROOM_PROFILE"
 LOCAL_CLOUD = Path("data")
 
@@ -58,6 +60,11 @@ class Profile:
     @property
     def functions_key(self) -> str:
         return self.values.get(FUNCTIONS_KEY, "").strip()
+
+    @property
+    def events_url(self) -> str:
+        """Where a local cloud's event service tells what waits; empty on Azure."""
+        return self.values.get(EVENTS_URL, "").strip().rstrip("/")
 
     @property
     def master_key(self) -> str:
@@ -143,6 +150,7 @@ def _local_cloud(path: Path, *, name: str) -> Profile:
         FUNCTIONS_URL: "functions",
         FUNCTIONS_KEY: "functions_key",
         MASTER_KEY: "master_key",
+        EVENTS_URL: "events",
     }
     values |= {key: str(endpoints[entry]) for key, entry in reached_by.items() if endpoints.get(entry)}
     return Profile(name=name, source=path.name, values=values)

@@ -74,6 +74,8 @@ class Pool:
     vm_size: str = ""
     identity: bool = False
     """Whether the pool has a managed identity."""
+    served: datetime | None = None
+    """When Batch said so, by its own clock, which is also the clock of every other time that it tells."""
 
     @property
     def target_nodes(self) -> int:

@@ -46,6 +46,8 @@ class StageState:
     """Counters since ever. A run that was killed is missing from them."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """What the stage itself has to remember until its next run."""
+    schedule: str = ""
+    """NCRONTAB of the stage's timer, so that a reader can tell when it is late; empty where it has none."""
 
     def as_json(self) -> dict[str, Any]:
         """For people and programs: everything but the stage's private memory."""
@@ -98,6 +100,8 @@ class Journal:
 
     container: Container
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    schedules: Mapping[str, str] = field(default_factory=dict)
+    """Of the stages that have a timer."""
 
     async def state(self, stage: str) -> StageState | None:
         """The last run that was written; None where there is none that this release can read."""
@@ -112,7 +116,7 @@ class Journal:
 
     async def write(self, state: StageState) -> None:
         """Replaces the state of a stage."""
-        body = {**state.as_json(), "memory": dict(state.memory)}
+        body = {**state.as_json(), "memory": dict(state.memory), "schedule": state.schedule}
         await self.container.replace(f"{STATE}{state.stage}.json", encode(STATE_KIND, SCHEMA, body))
 
     async def append(self, line: Line) -> None:
@@ -178,6 +182,7 @@ class Journal:
             seen=run.seen,
             totals=totals,
             memory=run.memory,
+            schedule=self.schedules.get(run.stage, ""),
         )
         counts = {**run.gauges, **{name: float(value) for name, value in run.counts.items()}}
         try:
@@ -197,6 +202,7 @@ def _with_memory(state: StageState, memory: Mapping[str, Any]) -> StageState:
         seen=state.seen,
         totals=state.totals,
         memory=memory,
+        schedule=state.schedule,
     )
 
 
@@ -211,6 +217,7 @@ def _state(body: Mapping[str, Any]) -> StageState:
         seen=_object(body.get("seen")),
         totals={key: int(value) for key, value in _object(body.get("totals")).items() if isinstance(value, int)},
         memory=_object(body.get("memory")),
+        schedule=str(body.get("schedule", "")),
     )
 
 

@@ -95,7 +95,9 @@ class PoolKeeper:
         health = await self.batch.node_counts()
         nodes = await self._doubtful_nodes(health)
         view = _view(pool, nodes, pending)
-        decision = decide(view, wanted, History.from_json(memory), self.now().timestamp())
+        # Ages of nodes and evaluations are judged by the clock that dated them, which may be another than this host's.
+        now = pool.served or self.now()
+        decision = decide(view, wanted, History.from_json(memory), now.timestamp())
         await remember(decision.history.as_json())
         done = [await self._do(action) for action in decision.actions]
         for trouble in decision.troubles:

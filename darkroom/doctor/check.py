@@ -14,7 +14,8 @@ from darkroom.why.diagnosis import guarded
 from darkroom.why.finding import Finding, Weight
 from darkroom.why.host import probe_host
 from darkroom.why.pool import Pending, probe_pool
-from darkroom.why.storage import containers, probe_storage
+from darkroom.why.role import containers
+from darkroom.why.storage import probe_storage
 
 PACKAGES = ("azure-batch", "azure-storage-blob", "azure-identity", "pillow", "isal")
 _MINIMUM = {"azure-batch": (15, 1), "azure-storage-blob": (12, 31)}

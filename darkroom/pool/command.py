@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -89,7 +90,7 @@ def recreate(*, yes: YesOption = False, profile: ProfileOption = "", as_json: Js
         if pool.identity:
             raise CommandError(
                 f"Pool {pool.id} has a managed identity, which only a deployment can give",
-                hint="Run azd provision (or darkroom deploy) again after deleting it in the portal.",
+                hint=f"az batch pool delete --pool-id {pool.id}, then azd provision.",
             )
         confirm(f"Delete pool {pool.id} with {sum(pool.nodes.values())} node(s) and make it again?", yes=yes)
         with out.remarks.status("waiting until the old pool is gone"):
@@ -108,9 +109,13 @@ async def _formula_off(connection: Connection) -> None:
 
 async def _settled(connection: Connection) -> None:
     """A resize that is under way stands in the way of another: it is stopped where it is."""
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 (slow to load)
+
     pool = await view_pool(connection)
     if pool.allocation == "resizing":
-        await (await connection.batch()).begin_stop_pool_resize(pool.id, polling_interval=1)
+        # 409: it came to its end since it was looked at.
+        with suppress(ResourceExistsError):
+            await (await connection.batch()).begin_stop_pool_resize(pool.id, polling_interval=1)
         poll = await view_pool(connection)
         for _ in range(120):
             if poll.allocation == "steady":

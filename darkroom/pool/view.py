@@ -62,9 +62,14 @@ async def view_pool(connection: Connection) -> PoolView:
         evaluation=(run.results or "") if run else "",
         evaluation_error=f"{formula_error.code}: {formula_error.message}" if formula_error else "",
         resize_errors=tuple(f"{error.code}: {error.message}" for error in pool.resize_errors or ()),
-        identity=state_word(pool.identity.type) if pool.identity else "",
+        identity=_identity(pool),
         start_task=(pool.start_task.command_line or "") if pool.start_task else "",
     )
+
+
+def _identity(pool: BatchPool) -> str:
+    kind = state_word(pool.identity.type) if pool.identity else ""
+    return "" if kind.lower() == "none" else kind
 
 
 async def _ask(connection: Connection) -> tuple[BatchPool, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from darkroom.connection import connected
 from darkroom.failure import ExitCode
 from darkroom.output import JsonOption, Output, ProfileOption, safe
 from darkroom.why.diagnosis import diagnose
-from darkroom.why.finding import Finding, Weight
+from darkroom.why.finding import PATIENCE, Finding, Weight
 from darkroom.why.image import know
 from darkroom.why.story import Story, Verdict, tell
 
@@ -22,6 +23,9 @@ _COLOURS = {Weight.BLOCKED: "red", Weight.SLOWED: "yellow", Weight.NOTE: "cyan"}
 def why(
     image: Annotated[str, typer.Argument(metavar="[IMAGE]", help="A blob's name in the images container.")] = "",
     *,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds that a timer, an arrival or an event may be late before it is told.")
+    ] = PATIENCE,
     profile: ProfileOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -32,9 +36,9 @@ def why(
     out = Output(as_json=as_json)
     if image:
         story = connected(profile, lambda connection: know(connection, image))
-        _tell_story(out, tell(story))
+        _tell_story(out, tell(story, patience=patience))
         return
-    findings = connected(profile, diagnose)
+    findings = connected(profile, partial(diagnose, patience=patience))
     if as_json:
         out.document({"blocked": _blocked(findings), "findings": findings})
     else:

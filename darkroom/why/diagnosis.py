@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from darkroom.connection import Connection
 from darkroom.failure import ExitCode, explain
 from darkroom.why.events import probe_events
-from darkroom.why.finding import Code, Finding, Weight
+from darkroom.why.finding import PATIENCE, Code, Finding, Weight
 from darkroom.why.host import probe_host
 from darkroom.why.pool import Pending, probe_pool
 from darkroom.why.stages import probe_stages
@@ -19,17 +20,17 @@ Probe = Callable[[Connection], Awaitable[list[Finding]]]
 _ORDER = {Weight.BLOCKED: 0, Weight.SLOWED: 1, Weight.NOTE: 2}
 
 
-async def diagnose(connection: Connection) -> list[Finding]:
-    """Every finding, the weightiest first."""
+async def diagnose(connection: Connection, *, patience: float = PATIENCE) -> list[Finding]:
+    """Every finding, the weightiest first. `patience`: seconds that a timer, an arrival, an event may be late."""
     storage, host = await asyncio.gather(
         guarded("storage", probe_storage, connection), guarded("the function app", probe_host, connection)
     )
     found = storage + host
     if not any(finding.code is Code.STORAGE_AWAY for finding in storage):
         for more in await asyncio.gather(
-            guarded("events", probe_events, connection),
-            guarded("the stages", probe_stages, connection),
-            guarded("work and pool", _work_and_pool, connection),
+            guarded("events", partial(probe_events, patience=patience), connection),
+            guarded("the stages", partial(probe_stages, patience=patience), connection),
+            guarded("work and pool", partial(_work_and_pool, patience=patience), connection),
         ):
             found += more
     else:
@@ -59,9 +60,11 @@ async def guarded(about: str, probe: Probe, connection: Connection) -> list[Find
         ]
 
 
-async def _work_and_pool(connection: Connection) -> list[Finding]:
+async def _work_and_pool(connection: Connection, *, patience: float) -> list[Finding]:
     work = await look_at_work(connection)
-    return judge_work(work, connection.settings.pipeline) + await probe_pool(connection, work.pending)
+    return judge_work(work, connection.settings.pipeline, patience=patience) + await probe_pool(
+        connection, work.pending
+    )
 
 
 async def _pool_alone(connection: Connection) -> list[Finding]:

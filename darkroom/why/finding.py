@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+PATIENCE = 240.0
+"""Seconds that something may be late before it is told: a run of a stage takes some time itself."""
+
 
 class Weight(StrEnum):
     """How much it matters."""
@@ -27,6 +30,7 @@ class Code(StrEnum):
     APP_DOES_NOT_LOAD = "app-does-not-load"
     TIMER_LATE = "timer-late"
     STAGE_FAILED = "stage-failed"
+    EVENTS_UNDELIVERED = "events-undelivered"
     EVENTS_DEAD_LETTERED = "events-dead-lettered"
     EVENTS_MISSED = "events-missed"
     DISPATCH_BEHIND = "dispatch-behind"

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
+from darkroom.app_door import Answer
 from darkroom.connection import Connection
 from darkroom.failure import CommandError
 from darkroom.why.finding import Code, Finding, Weight
+from darkroom.why.role import app_advice, is_denied
+from shared.app_settings import StorageSettings
 
 STATUS = "/api/status"
+_NOT_RUNNING = b"Function host is not running"
+"""What the Functions host answers (503) to everything while the app cannot be loaded."""
 
 
 async def probe_host(connection: Connection) -> list[Finding]:
@@ -50,26 +57,65 @@ async def probe_host(connection: Connection) -> list[Finding]:
     if answer.status == 404:
         return [_does_not_load(f"{app.url} answers, but has no function at {STATUS}")]
     if answer.status >= 500:
-        said = answer.body[:300].decode("utf-8", "replace")
+        return [_fails(answer, connection.settings.storage)]
+    if answer.status != 200 or "stages" not in _object(answer):
         return [
             Finding(
-                code=Code.STAGE_FAILED,
-                weight=Weight.SLOWED,
-                what=f"The app's status function fails ({answer.status}).",
-                advice="Its log says why: the Function App's log stream, or DIR/logs/functions.log of a local cloud.",
-                evidence=(said,) if said else (),
+                code=Code.PROBE_FAILED,
+                weight=Weight.NOTE,
+                what=f"{app.url} answers {STATUS} with {answer.status}, and not as Darkroom does.",
+                advice="DARKROOM_FUNCTIONS_URL is the function app's own address, https://NAME.azurewebsites.net.",
+                evidence=_said(answer),
             )
         ]
     return []
 
 
+def _fails(answer: Answer, storage: StorageSettings) -> Finding:
+    """The app is there and its status function fails: what it says tells what keeps the whole app."""
+    told = _object(answer)
+    kind, message = str(told.get("error", "")), str(told.get("message", ""))
+    if _NOT_RUNNING in answer.body:
+        return _does_not_load(*_said(answer))
+    if is_denied(kind, message):
+        return Finding(
+            code=Code.PERMISSION_DENIED,
+            weight=Weight.BLOCKED,
+            what="The function app's identity may not read what its status needs.",
+            advice=app_advice(message, storage),
+            evidence=(f"{kind}: {message}",),
+        )
+    wrong_setting = kind == "SettingsError"
+    return Finding(
+        code=Code.STAGE_FAILED,
+        weight=Weight.BLOCKED if wrong_setting else Weight.SLOWED,
+        what="A setting of the function app is wrong, so none of its functions works."
+        if wrong_setting
+        else f"The app's status function fails ({answer.status}).",
+        advice="Set it right (az functionapp config appsettings set; here infra/local.json), and the app goes on."
+        if wrong_setting
+        else "Its log says why: the Function App's log stream, or DIR/logs/functions.log of a local cloud.",
+        evidence=(f"{kind}: {message}",) if kind else _said(answer),
+    )
+
+
+def _said(answer: Answer) -> tuple[str, ...]:
+    said = answer.body[:300].decode("utf-8", "replace").strip()
+    return (said,) if said else ()
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def _host_errors(connection: Connection) -> Finding | None:
     answer = connection.app.call("/admin/host/status", key=connection.app.master_key)
-    if answer.status != 200:
-        return None
-    told = answer.json()
-    errors = told.get("errors") if isinstance(told, dict) else None
-    return _does_not_load(*[str(error) for error in errors]) if errors else None
+    errors = _object(answer).get("errors") if answer.status == 200 else None
+    return _does_not_load(*[str(error) for error in errors]) if isinstance(errors, list) and errors else None
 
 
 def _does_not_load(*evidence: str) -> Finding:
@@ -77,6 +123,7 @@ def _does_not_load(*evidence: str) -> Finding:
         code=Code.APP_DOES_NOT_LOAD,
         weight=Weight.BLOCKED,
         what="The function app runs, but none of its functions loads: no event is taken, and no timer runs.",
-        advice="Mostly a wrong setting or a missing package; the host's log has the error..",
+        advice="Mostly a wrong setting or a missing package; the log has the error: "
+        "the Function App's log stream, or DIR/logs/functions.log of a local cloud.",
         evidence=evidence,
     )

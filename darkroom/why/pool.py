@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from darkroom.connection import Connection
 from darkroom.failure import CommandError, ExitCode
@@ -12,7 +14,12 @@ from darkroom.pool.view import PoolView, view_pool
 from darkroom.state_word import state_word
 from darkroom.why.finding import Code, Finding, Weight
 from pipeline.scaling import build_formula
-from shared.app_settings import PoolSettings, is_loopback
+from shared.app_settings import AppSettings, PoolSettings
+
+if TYPE_CHECKING:
+    from azure.batch.models import BatchPool
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 STUCK_MINUTES = 20.0
 """A resize takes Azure a few minutes; one that takes longer than this is stuck."""
@@ -51,17 +58,18 @@ def judge_pool(
     bad: Iterable[BadNode],
     *,
     minutes_in_allocation: float,
-    on_azure: bool,
+    needs_identity: bool,
 ) -> list[Finding]:
     """What keeps the pool from its work. With nothing pending, only what would keep it later."""
-    findings = _allocation(pool, minutes_in_allocation) + _formula(pool, settings, pending) + _bad_nodes(bad)
-    if on_azure and not pool.identity:
+    findings = _allocation(pool, minutes_in_allocation) + _formula(pool, settings, pending) + _bad_nodes(bad, pool)
+    if needs_identity and not pool.identity:
         findings.append(
             Finding(
                 code=Code.POOL_WITHOUT_IDENTITY,
                 weight=Weight.BLOCKED,
                 what=f"Pool {pool.id} has no managed identity, so its nodes cannot read images or write PNGs.",
-                advice="An identity is given when a pool is made: delete the pool and deploy again (azd provision).",
+                advice="An identity is given when a pool is made: "
+                f"az batch pool delete --pool-id {pool.id}, then azd provision.",
             )
         )
     if pending.all:
@@ -91,7 +99,7 @@ def _allocation(pool: PoolView, minutes: float) -> list[Finding]:
                 code=Code.RESIZE_STUCK,
                 weight=Weight.BLOCKED,
                 what=f"Pool {pool.id} has been resizing for {minutes:.0f} minutes.",
-                advice="darkroom pool pause, then darkroom pool resume; darkroom pool recreate if that does not help.",
+                advice=f"darkroom pool pause, then darkroom pool resume; {_anew(pool)} if that does not help.",
             )
         )
     return findings
@@ -131,7 +139,14 @@ def _formula(pool: PoolView, settings: PoolSettings, pending: Pending) -> list[F
     return findings
 
 
-def _bad_nodes(bad: Iterable[BadNode]) -> list[Finding]:
+def _anew(pool: PoolView) -> str:
+    """How a pool is made anew: the data plane cannot give it an identity, only a deployment can."""
+    if pool.identity:
+        return f"az batch pool delete --pool-id {pool.id} and azd provision"
+    return "darkroom pool recreate"
+
+
+def _bad_nodes(bad: Iterable[BadNode], pool: PoolView) -> list[Finding]:
     nodes = list(bad)
     findings = []
     failed = [node for node in nodes if node.state.lower() == "starttaskfailed"]
@@ -142,7 +157,7 @@ def _bad_nodes(bad: Iterable[BadNode]) -> list[Finding]:
                 code=Code.START_TASK_FAILED,
                 weight=Weight.BLOCKED,
                 what=f"The start task failed on {len(failed)} node(s); they take no work.",
-                advice="Mend the start task (or the package it installs), then darkroom pool recreate.",
+                advice=f"Mend the start task (or the package it installs), then {_anew(pool)}.",
                 evidence=(f"node {one.id}", *one.errors, *one.last_lines),
             )
         )
@@ -152,8 +167,9 @@ def _bad_nodes(bad: Iterable[BadNode]) -> list[Finding]:
             Finding(
                 code=Code.NODES_UNUSABLE,
                 weight=Weight.SLOWED,
-                what=f"{len(unusable)} node(s) are unusable: Azure cannot reach or set them up.",
-                advice="Dispatch removes them after a while; darkroom pool recreate at once. Check the pool's network.",
+                what=f"{len(unusable)} node(s) are unusable: Batch cannot reach or set them up.",
+                advice="Dispatch removes them after ten minutes. Where each new node ends so, look at the pool's "
+                f"network and image; then {_anew(pool)}.",
                 evidence=tuple(line for node in unusable[:3] for line in (f"node {node.id}", *node.errors)),
             )
         )
@@ -164,7 +180,7 @@ def _bad_nodes(bad: Iterable[BadNode]) -> list[Finding]:
                 code=Code.NODES_OFFLINE,
                 weight=Weight.SLOWED,
                 what=f"{len(offline)} node(s) are offline: somebody disabled scheduling on them.",
-                advice="Enable scheduling on them (az batch node scheduling enable), or remove them.",
+                advice=f"az batch node scheduling enable --pool-id {pool.id} --node-id {offline[0].id}",
                 evidence=tuple(f"node {node.id}" for node in offline[:3]),
             )
         )
@@ -239,8 +255,19 @@ async def probe_pool(connection: Connection, pending: Pending) -> list[Finding]:
         ]
     bad = await _ask_bad_nodes(connection) if _has_bad(pool) else []
     minutes = await _minutes_in_allocation(connection)
-    on_azure = not is_loopback(connection.settings.batch.endpoint)
-    return judge_pool(pool, pending, connection.settings.pool, bad, minutes_in_allocation=minutes, on_azure=on_azure)
+    return judge_pool(
+        pool,
+        pending,
+        connection.settings.pool,
+        bad,
+        minutes_in_allocation=minutes,
+        needs_identity=nodes_need_identity(connection.settings),
+    )
+
+
+def nodes_need_identity(settings: AppSettings) -> bool:
+    """Whether nodes reach storage with the pool's identity: wherever no connection string with a key does it."""
+    return bool(settings.storage.account_url or settings.batch.worker_identity_client_id)
 
 
 def _has_bad(pool: PoolView) -> bool:
@@ -248,11 +275,19 @@ def _has_bad(pool: PoolView) -> bool:
 
 
 async def _minutes_in_allocation(connection: Connection) -> float:
+    """By the clock of the service that answers: this machine's may be wrong, and a local service's runs faster."""
+    dates: list[str] = []
+
+    def dated(answer: PipelineResponse[HttpRequest, AsyncHttpResponse], pool: BatchPool, _: object) -> BatchPool:
+        dates.append(answer.http_response.headers.get("Date") or "")
+        return pool
+
     pool = await (await connection.batch()).get_pool(
-        connection.settings.batch.pool_id, select=["id", "allocationStateTransitionTime"]
+        connection.settings.batch.pool_id, select=["id", "allocationStateTransitionTime"], cls=dated
     )
     since = pool.allocation_state_transition_time
-    return (datetime.now(UTC) - since).total_seconds() / 60 if since else 0.0
+    now = parsedate_to_datetime(dates[0]) if dates and dates[0] else datetime.now(UTC)
+    return (now - since).total_seconds() / 60 if since else 0.0
 
 
 async def _ask_bad_nodes(connection: Connection) -> list[BadNode]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from darkroom.connection import Connection
 from darkroom.output import moment
 from darkroom.why.finding import Code, Finding, Weight
+from darkroom.why.role import app_advice, is_denied
+from darkroom.why.schedule import next_due
+from pipeline.app import SWEEP_SECONDS
+from shared.app_settings import PipelineSettings, StorageSettings
 
-_LATE = {"dispatch": 300.0, "collect": 300.0, "sweep": 2.5 * 3600}
-"""Seconds after which a timer is late; the schedules of the settings may be slower, and then this is a remark only."""
+_LONGEST = {"dispatch": 0.0, "collect": 0.0, "sweep": SWEEP_SECONDS + 120.0}
+"""Seconds that a run may take beside the patience: a sweep goes through everything, and then prunes."""
+_UNSEEN = ("missing", "stale")
+"""What a sweep counts (pipeline/sweep.py) of images that had no event, or whose newest version had none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,40 +31,60 @@ class Stage:
     ok: bool
     code: str = ""
     message: str = ""
+    schedule: str = ""
+    """The schedule that the app itself had; empty where it did not say."""
     seen: Mapping[str, Any] = field(default_factory=dict)
 
 
-def judge(stages: Mapping[str, Stage], now: datetime) -> list[Finding]:
-    """Late timers, failing stages, and what the sweep found that events should have brought."""
+def judge(
+    stages: Mapping[str, Stage],
+    now: datetime,
+    *,
+    schedules: Mapping[str, str],
+    patience: float,
+    storage: StorageSettings,
+) -> list[Finding]:
+    """Late timers, failing stages, and what the sweep found that events should have brought.
+
+    A timer is late when it is `patience` seconds past due by its own schedule: the app's, else the one of `schedules`.
+    """
     findings = []
-    for name, patience in _LATE.items():
+    for name, longest in _LONGEST.items():
         stage = stages.get(name)
         if stage is None:
             if name != "sweep":
                 findings.append(_late(name, "has never run"))
-        elif stage.finished is None or (now - stage.finished).total_seconds() > patience:
-            last = stage.finished.isoformat(timespec="seconds") if stage.finished else ""
-            findings.append(_late(name, f"has not run since {last}" if last else "has never ended a run"))
-    findings += [_failed(stage) for stage in stages.values() if not stage.ok]
-    sweep = stages.get("sweep")
-    missing = sweep.seen.get("missing", 0) if sweep else 0
-    if isinstance(missing, int) and missing > 0:
-        findings.append(
-            Finding(
-                code=Code.EVENTS_MISSED,
-                weight=Weight.SLOWED,
-                what=f"The last sweep found {missing} image(s) that no event had brought. They are on their way now.",
-                advice="If every sweep finds some, look at the event subscription: its filter, its failed deliveries.",
-                evidence=tuple(str(name) for name in _examples(sweep))[:5],
-            )
+        elif stage.finished is None:
+            findings.append(_late(name, "has never ended a run"))
+        else:
+            schedule = stage.schedule or schedules[name]
+            due = next_due(schedule, stage.finished)
+            if due is not None and now > due + timedelta(seconds=patience + longest):
+                last = stage.finished.isoformat(timespec="seconds")
+                findings.append(_late(name, f"({schedule}) has not run since {last}"))
+    findings += [_failed(stage, storage) for stage in stages.values() if not stage.ok]
+    return findings + _missed(stages.get("sweep"))
+
+
+def _missed(sweep: Stage | None) -> list[Finding]:
+    counts, examples = (_object(sweep.seen.get(name)) if sweep else {} for name in ("counts", "examples"))
+    found = sum(count for kind in _UNSEEN if isinstance(count := counts.get(kind), int))
+    if not found:
+        return []
+    names = [name for kind in _UNSEEN if isinstance(some := examples.get(kind), list) for name in some]
+    return [
+        Finding(
+            code=Code.EVENTS_MISSED,
+            weight=Weight.SLOWED,
+            what=f"The last sweep found {found} image(s) that no event had brought. They are on their way now.",
+            advice="If every sweep finds some, look at the event subscription: its filter, its failed deliveries.",
+            evidence=tuple(str(name) for name in names[:5]),
         )
-    return findings
+    ]
 
 
-def _examples(sweep: Stage | None) -> list[Any]:
-    examples = sweep.seen.get("examples", {}) if sweep else {}
-    found = examples.get("missing", []) if isinstance(examples, dict) else []
-    return found if isinstance(found, list) else []
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _late(name: str, since: str) -> Finding:
@@ -66,22 +92,21 @@ def _late(name: str, since: str) -> Finding:
         code=Code.TIMER_LATE,
         weight=Weight.SLOWED if name == "sweep" else Weight.BLOCKED,
         what=f"The timer of {name} {since}.",
-        advice="Is the function app up, and the function not disabled? An app that does not load runs no timer.",
+        advice=f"darkroom doctor asks the function app: is it up, and does it load? Is the function not disabled "
+        f"(setting AzureWebJobs.{name}.Disabled)?",
     )
 
 
-def _failed(stage: Stage) -> Finding:
-    text = f"{stage.code} {stage.message}".lower()
-    denied = any(word in text for word in ("denied", "lacks a role", "403", "authoriz", "forbidden", "permission"))
-    if denied:
+def _failed(stage: Stage, storage: StorageSettings) -> Finding:
+    if is_denied(stage.code, stage.message):
         return Finding(
             code=Code.PERMISSION_DENIED,
             weight=Weight.BLOCKED,
             what=f"The function app's identity may not do what {stage.name} needs.",
-            advice="docs/azure.md has the table of roles; a role just given takes minutes to hold.",
+            advice=app_advice(stage.message, storage),
             evidence=(f"{stage.code}: {stage.message}",),
         )
-    quota = "quota" in text
+    quota = stage.code.endswith("QuotaReached")
     return Finding(
         code=Code.QUOTA if quota else Code.STAGE_FAILED,
         weight=Weight.BLOCKED,
@@ -93,9 +118,25 @@ def _failed(stage: Stage) -> Finding:
     )
 
 
-async def probe_stages(connection: Connection) -> list[Finding]:
+async def probe_stages(connection: Connection, *, patience: float) -> list[Finding]:
     """Reads the stages' state documents, and judges them."""
-    return judge(await read_stages(connection), datetime.now(UTC))
+    settings = connection.settings
+    return judge(
+        await read_stages(connection),
+        datetime.now(UTC),
+        schedules=schedules(settings.pipeline),
+        patience=patience,
+        storage=settings.storage,
+    )
+
+
+def schedules(settings: PipelineSettings) -> dict[str, str]:
+    """The schedules of the settings at hand, by stage."""
+    return {
+        "dispatch": settings.dispatch_schedule,
+        "collect": settings.collect_schedule,
+        "sweep": settings.sweep_schedule,
+    }
 
 
 async def read_stages(connection: Connection) -> dict[str, Stage]:
@@ -124,5 +165,6 @@ def _stage(name: str, data: bytes) -> Stage:
         ok=bool(body.get("ok", True)),
         code=str(error.get("code", "")) if isinstance(error, dict) else "",
         message=str(error.get("message", "")) if isinstance(error, dict) else str(error or ""),
+        schedule=str(body.get("schedule") or ""),
         seen=seen if isinstance(seen, dict) else {},
     )

@@ -6,27 +6,8 @@ import asyncio
 
 from darkroom.connection import Connection
 from darkroom.why.finding import Code, Finding, Weight
-from shared.app_settings import StorageSettings, blob_endpoint
-
-ROLES = {
-    "images": "Storage Blob Data Reader (to drop images: Contributor)",
-    "converted": "Storage Blob Data Reader (to clean: Contributor)",
-    "manifests": "Storage Blob Data Reader (to clean: Contributor)",
-    "outcomes": "Storage Blob Data Reader (to clean: Contributor)",
-    "quarantine": "Storage Blob Data Reader (to replay or drop: Contributor)",
-}
-"""What the operator needs on each container. docs/azure.md has the table of all identities."""
-
-
-def containers(storage: StorageSettings) -> dict[str, str]:
-    """The containers by what they are for."""
-    return {
-        "images": storage.images,
-        "converted": storage.converted,
-        "manifests": storage.manifests,
-        "outcomes": storage.outcomes,
-        "quarantine": storage.quarantine,
-    }
+from darkroom.why.role import OPERATOR_ROLES, containers
+from shared.app_settings import blob_endpoint
 
 
 async def probe_storage(connection: Connection) -> list[Finding]:
@@ -76,7 +57,7 @@ def _answered(connection: Connection, purpose: str, name: str, status: int, said
             code=Code.PERMISSION_DENIED,
             weight=Weight.BLOCKED,
             what=f"You may not read container {name!r} ({purpose}).",
-            advice=f"Role needed: {ROLES[purpose]}, scoped to the container. A new role takes minutes to hold."
+            advice=f"Role needed: {OPERATOR_ROLES[purpose]}, scoped to the container. A new role takes minutes to hold."
             if connection.settings.storage.account_url
             else "The connection string's key is not the account's.",
             evidence=(said,),

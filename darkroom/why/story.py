@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from darkroom.why.finding import PATIENCE
 from shared.arrival import Arrival
 from shared.manifest import Entry
 from shared.naming import is_jpeg_name, source_label
@@ -100,13 +101,13 @@ class Story:
     steps: tuple[Step, ...]
 
 
-def tell(known: Known) -> Story:
-    """The story of an image."""
-    verdict, sentence, advice = _judge(known)
+def tell(known: Known, *, patience: float = PATIENCE) -> Story:
+    """The story of an image. `patience`: seconds that its event may take."""
+    verdict, sentence, advice = _judge(known, patience)
     return Story(name=known.name, verdict=verdict, sentence=sentence, advice=advice, steps=tuple(_steps(known)))
 
 
-def _judge(known: Known) -> tuple[Verdict, str, str]:
+def _judge(known: Known, patience: float) -> tuple[Verdict, str, str]:
     if not is_jpeg_name(known.name):
         return (
             Verdict.NOT_AN_IMAGE,
@@ -126,16 +127,23 @@ def _judge(known: Known) -> tuple[Verdict, str, str]:
             f"In quarantine: {why.reason}. {why.detail}".strip(),
             "Upload a good version, or try this one again: darkroom quarantine replay.",
         )
-    if known.held:
-        return _judge_held(known.held[-1])
-    if known.inbox:
+    current = [held for held in known.held if held.entry.etag == known.source.etag]
+    if current:
+        return _judge_held(current[-1])
+    if any(arrival.etag == known.source.etag for arrival in known.inbox) or (known.inbox and not known.held):
         arrival = known.inbox[-1]
         return (
             Verdict.WAITING,
             f"Arrived (by {arrival.via}), and waits in an inbox for dispatch to put it into a manifest.",
             "Dispatch runs every minute; darkroom why (without a name) says whether it does.",
         )
-    return _judge_nowhere(known, known.source, mine)
+    if known.held:
+        return (
+            Verdict.WAITING,
+            f"Manifest {known.held[-1].manifest} holds an older version; the event of this one is on the way.",
+            "darkroom sweep finds this version should its event be lost.",
+        )
+    return _judge_nowhere(known, known.source, mine, patience)
 
 
 def _judge_gone(known: Known) -> tuple[Verdict, str, str]:
@@ -185,7 +193,7 @@ def _judge_held(held: Held) -> tuple[Verdict, str, str]:
     )
 
 
-def _judge_nowhere(known: Known, source: Source, mine: Png | None) -> tuple[Verdict, str, str]:
+def _judge_nowhere(known: Known, source: Source, mine: Png | None, patience: float) -> tuple[Verdict, str, str]:
     age = (known.now - source.modified).total_seconds()
     rejected = [one for _, one in known.past if one.etag == source.etag and one.result is Result.REJECTED]
     other = next((png for png in known.pngs if png.label != source_label(known.name)), None)
@@ -198,7 +206,7 @@ def _judge_nowhere(known: Known, source: Source, mine: Png | None) -> tuple[Verd
             "Rename one of the two, or set NAMING=append.",
         )
     stale = f" {mine.name} was made from an older version." if mine is not None else ""
-    if age < 120:
+    if age <= patience:
         return Verdict.WAITING, f"Uploaded {age:.0f} s ago; its event is on the way.{stale}", ""
     return (
         Verdict.UNKNOWN,

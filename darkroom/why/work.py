@@ -13,8 +13,6 @@ from darkroom.why.finding import Code, Finding, Weight
 from darkroom.why.pool import Pending
 from shared.app_settings import PipelineSettings
 
-GRACE = 180.0
-"""Seconds that a stage may be late: timers run once a minute, and a run takes some time itself."""
 _SHOWN = 5
 
 
@@ -44,11 +42,10 @@ class Work:
     failed: tuple[FailedTask, ...]
 
 
-def judge_work(work: Work, settings: PipelineSettings) -> list[Finding]:
-    """What does not move though it should."""
+def judge_work(work: Work, settings: PipelineSettings, *, patience: float) -> list[Finding]:
+    """What does not move though it should have for `patience` seconds."""
     findings = []
-    patience = settings.manifest_max_age + GRACE
-    if work.inboxes and work.oldest_inbox > patience:
+    if work.inboxes and work.oldest_inbox > settings.manifest_max_age + patience:
         findings.append(
             Finding(
                 code=Code.DISPATCH_BEHIND,
@@ -57,7 +54,7 @@ def judge_work(work: Work, settings: PipelineSettings) -> list[Finding]:
                 advice="Dispatch does not run, or fails: see timer-late and stage-failed.",
             )
         )
-    if work.without_task and work.oldest_without_task > GRACE:
+    if work.without_task and work.oldest_without_task > patience:
         findings.append(
             Finding(
                 code=Code.DISPATCH_BEHIND,

@@ -62,6 +62,8 @@ class Delivery:
     ) -> None:
         self.subscription = subscription
         self.validated = asyncio.Event()
+        self.last_failure = ""
+        """What the endpoint answered to the last delivery, where it did not accept it."""
         self._queue = queue
         self._http = http
         self._endpoint = endpoint
@@ -144,6 +146,7 @@ class Delivery:
     async def _deliver(self, batch: Sequence[Pending]) -> None:
         started = datetime.now(UTC)
         answer = await self._post(batch)
+        self.last_failure = "" if answer.accepted else f"{answer.status or 'no answer:'} {answer.outcome}"
         if answer.accepted:
             self._queue.done(self.subscription.name, [pending.id for pending in batch])
             return

@@ -49,6 +49,16 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What one subscription has yet to deliver. `oldest` is seconds since the epoch; 0 where nothing waits."""
+
+    events: int
+    tried: int
+    """Those of which an attempt has failed already."""
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """An event to store, made from its sequencer, and the names of the subscriptions that want it."""
 
@@ -164,6 +174,15 @@ class EventQueue:
         """When the subscription's next delivery is due (seconds since the epoch); None when it has none."""
         (due,) = self._db.execute("SELECT min(due) FROM delivery WHERE subscription = ?", (subscription,)).fetchone()
         return None if due is None else float(due)
+
+    def backlog(self, subscription: str) -> Backlog:
+        """How much waits, how much of it was tried in vain, and since when."""
+        events, tried, oldest = self._db.execute(
+            "SELECT count(*), coalesce(sum(attempts > 0), 0), coalesce(min(published), 0)"
+            " FROM delivery JOIN event ON event.id = delivery.event WHERE subscription = ?",
+            (subscription,),
+        ).fetchone()
+        return Backlog(events=int(events), tried=int(tried), oldest=float(oldest))
 
     def depth(self) -> int:
         """How many deliveries are pending."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -21,14 +23,16 @@ from localcloud.eventgrid.subscription import EventSubscription
 from localcloud.eventgrid.topic import TopicService
 from localcloud.loopback import HOST
 
+STATE_PATH = "/_local/state"
+
 _log = logging.getLogger(__name__)
 
 
 class EventService:
     """Event Grid for one storage account and some custom topics.
 
-    `webhook` gives a function's webhook address. `report` gets a line when events are given up. What else
-    happens goes to the file `log`.
+    `webhook` gives a function's webhook address. Who has `key` may ask what waits (`GET /_local/state`). `report`
+    gets a line when events are given up. What else happens goes to the file `log`.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class EventService:
         *,
         subscriptions: Sequence[EventSubscription],
         topic_keys: Mapping[str, str],
+        key: str,
         queue_path: Path,
         writes: Path,
         blobs: Blobs,
@@ -48,6 +53,7 @@ class EventService:
     ) -> None:
         self._subscriptions = subscriptions
         self._topic_keys = topic_keys
+        self._key = key
         self._writes = writes
         self._blobs = blobs
         self._blob_endpoint = blob_endpoint
@@ -81,7 +87,9 @@ class EventService:
             subscriptions=self._subscriptions,
             on_publish=self._on_publish,
         )
-        self._runner = web.AppRunner(topics.application(), access_log=None, shutdown_timeout=2.0)
+        application = topics.application()
+        application.router.add_get(STATE_PATH, self._state)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, self._port).start()
         return self._queue.begin([subscription.name for subscription in self._subscriptions])
@@ -97,6 +105,25 @@ class EventService:
             report=self._report,
             speed=self._speed,
         )
+
+    async def _state(self, request: web.Request) -> web.Response:
+        """No part of Event Grid: how much of each subscription waits, for who has the host's master key."""
+        if not hmac.compare_digest(request.headers.get("x-functions-key", "").encode(), self._key.encode()):
+            return web.json_response({"error": {"code": "Unauthorized"}}, status=401)
+        return web.json_response({"subscriptions": [self._backlog(delivery) for delivery in self._deliveries]})
+
+    def _backlog(self, delivery: Delivery) -> dict[str, object]:
+        backlog = self._queue.backlog(delivery.subscription.name)
+        oldest = datetime.fromtimestamp(backlog.oldest, UTC).isoformat(timespec="seconds") if backlog.events else ""
+        return {
+            "name": delivery.subscription.name,
+            "function": delivery.subscription.function,
+            "validated": delivery.validated.is_set(),
+            "waiting": backlog.events,
+            "tried": backlog.tried,
+            "oldest": oldest,
+            "last_failure": delivery.last_failure,
+        }
 
     def _on_publish(self, topic: str, events: Sequence[Event]) -> None:
         for event in events:

@@ -154,6 +154,7 @@ class LocalCloud:
             raise StartError("storage did not start")
         self._events = EventService(
             subscriptions=self._deployment.subscriptions,
+            key=self.keys.master,
             topic_keys={topic: _topic_key(self.keys, topic) for topic in self._deployment.topics},
             queue_path=self._data.queue,
             writes=self._data.writes,
@@ -166,6 +167,7 @@ class LocalCloud:
             speed=self._options.speed,
         )
         left = await self._events.start()
+        self.values["events"] = self._events.url
         if left:
             self._console.say(f"{left} event(s) of the last run are still to be delivered")
         for topic in self._deployment.topics:

@@ -143,6 +143,7 @@ def _endpoints(cloud: LocalCloud, deployment: Deployment) -> dict[str, object]:
         "batch": values.get("batch"),
         "batch_account": values.get("batch_account"),
         "batch_key": values.get("batch_key"),
+        "events": values.get("events"),
         "topics": {
             topic: {"endpoint": values[f"topic_{topic}"], "key": values[f"topic_key_{topic}"]}
             for topic in deployment.topics

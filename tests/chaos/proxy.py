@@ -29,7 +29,9 @@ class Dialect(StrEnum):
     BATCH = "batch"
 
 
+_DENIALS = {Dialect.STORAGE: "AuthorizationPermissionMismatch", Dialect.BATCH: "PermissionDenied"}
 _REFUSALS: dict[Fault, tuple[int, str, dict[Dialect, str], bool]] = {
+    Fault.DENIED: (403, "Forbidden", _DENIALS, False),
     Fault.TOO_MANY: (429, "Too Many Requests", dict.fromkeys(Dialect, "TooManyRequests"), False),
     Fault.TOO_MANY_LATER: (429, "Too Many Requests", dict.fromkeys(Dialect, "TooManyRequests"), True),
     Fault.INTERNAL: (500, "Internal Server Error", dict.fromkeys(Dialect, "InternalError"), False),
@@ -65,9 +67,11 @@ class FaultProxy:
     ) -> None:
         if self._server is not None:
             self._server.close()
+        await _turns()  # a connection that was just accepted becomes a task first
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _turns()  # what was aborted is closed by the loop
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -175,6 +179,12 @@ class _Upstream:
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=MAX_HEAD)
         return self._reader, self._writer
+
+
+async def _turns() -> None:
+    """Lets the loop do what it has at hand; that takes it a few turns."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -20,6 +20,7 @@ class Fault(StrEnum):
     CUT_ANSWER = "cut-answer"  # it took place; half the answer comes back, then a reset
     LOSE_ANSWER = "lose-answer"  # it took place; nothing comes back but a reset
     FALSE_ERROR = "false-error"  # it took place; the answer says 500
+    DENIED = "403"  # refused as without a role: no rule of a round has it
     TOO_MANY = "429"  # refused without Retry-After
     TOO_MANY_LATER = "429-retry-after"
     INTERNAL = "500"

@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure.batch import BatchClient
-from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
 from darkroom.__main__ import main
-
-ROOT = Path(__file__).resolve().parents[2]
-AZURITE = ROOT / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-"""Azurite's well-known key."""
-CONTAINERS = ("images", "converted", "manifests", "outcomes", "quarantine", "scripts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """What one call of the command line did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Ran]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A system's storage: containers of its own, and the environment that names them."""
-
-    service: BlobServiceClient
-    environ: dict[str, str]
-
-    def put(self, container: str, name: str, data: bytes = b"x", **metadata: str) -> str:
-        """Writes a blob; gives its ETag, bare."""
-        client = self.service.get_blob_client(self.environ[f"{container.upper()}_CONTAINER"], name)
-        etag: str = client.upload_blob(data, overwrite=True, metadata=metadata)["etag"]
-        return etag.strip('"')
-
-    def names(self, container: str) -> list[str]:
-        """The names of a container's blobs."""
-        client = self.service.get_container_client(self.environ[f"{container.upper()}_CONTAINER"])
-        return [blob.name for blob in client.list_blobs()]
-
-    def read(self, container: str, name: str) -> bytes:
-        """A blob's content."""
-        return (
-            self.service.get_blob_client(self.environ[f"{container.upper()}_CONTAINER"], name).download_blob().readall()
-        )
+from tests.darkroom.places import AZURITE, CONTAINERS, KEY, Cli, LocalBatch, Place, Ran, running_batch
+from tests.darkroom.system import System
 
 
 @pytest.fixture(scope="session")
@@ -139,66 +91,27 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalBatch:
-    """A running local Batch service."""
+@pytest.fixture(autouse=True)
+def seen(request: pytest.FixtureRequest) -> Iterator[set[str]]:
+    """The codes that `darkroom why` told of in a test: at its end all those that it is marked to provoke."""
+    told: set[str] = set()
+    yield told
+    wanted = {code for mark in request.node.iter_markers("provokes") for code in mark.args}
+    assert wanted <= told, f"darkroom why did not tell of {wanted - told}"
 
-    endpoint: str
-    account: str
-    key: str
 
-    @property
-    def environ(self) -> dict[str, str]:
-        """The settings that reach it."""
-        return {"BATCH_ENDPOINT": self.endpoint, "BATCH_ACCOUNT": self.account, "BATCH_KEY": self.key}
-
-    def client(self) -> BatchClient:
-        """The SDK's own client."""
-        return BatchClient(self.endpoint, AzureNamedKeyCredential(self.account, self.key))
-
-    def order(self, kind: str, **properties: object) -> None:
-        """Orders misbehaviour of the service."""
-        token = base64.b64encode(f"{self.account}:{self.key}".encode()).decode()
-        request = urllib.request.Request(  # noqa: S310 (our own service on loopback)
-            f"{self.endpoint}/_local/{kind}",
-            data=json.dumps(properties).encode(),
-            headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
-            method="POST",
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (as above)
-            assert answer.status == 200
+@pytest.fixture
+def system(place: Place, batch: LocalBatch, cli: Cli, seen: set[str]) -> Iterator[System]:
+    """A system of the test's own whose timers have fired once, with nothing to do."""
+    with batch.client() as client:
+        made = System(place=place, batch=batch, client=client, pool=f"p{uuid.uuid4().hex[:8]}", cli=cli, seen=seen)
+        made.run_timers()
+        yield made
+    batch.order("quotas", activeJobs=300, lowPriorityCores=500)
 
 
 @pytest.fixture(scope="session")
 def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
     """A local Batch service of this session's own, sixty times as fast as Azure's clocks."""
-    data = tmp_path_factory.mktemp("batch")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "batch", "--port", "0", "--data", str(data), "--speed", "60"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        assert "ready " in process.stdout.readline()
-        watchdog.cancel()
-        told = json.loads((data / "batch-endpoint.json").read_text("utf-8"))
-        yield LocalBatch(endpoint=told["endpoint"], account=told["account"], key=told["key"])
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.wait(timeout=20)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    """Waits until the condition holds; fails the test at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail("it did not come to pass in time")
-        time.sleep(0.1)
+    with running_batch(tmp_path_factory.mktemp("batch"), speed=60) as found:
+        yield found

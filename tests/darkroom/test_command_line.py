@@ -13,7 +13,7 @@ import pytest
 from darkroom.commands import TABLE
 from darkroom.failure import CommandError, ExitCode, explain
 from shared.errors import RetryableError, SettingsError
-from tests.darkroom.conftest import ROOT, Cli, Place
+from tests.darkroom.places import ROOT, Cli, Place
 
 
 def test_help_names_every_command_and_loads_none_of_them() -> None:

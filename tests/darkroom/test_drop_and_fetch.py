@@ -9,7 +9,7 @@ import pytest
 
 from darkroom.failure import ExitCode
 from darkroom.fetch.target import target
-from tests.darkroom.conftest import Cli, Place
+from tests.darkroom.places import Cli, Place
 
 pytestmark = pytest.mark.azurite
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from darkroom.failure import ExitCode
-from tests.darkroom.conftest import until
-from tests.darkroom.test_why_provoked import System
-from tests.darkroom.test_why_provoked import system as system  # noqa: PLC0414 (a fixture, taken by name)
+from tests.darkroom.places import until
+from tests.darkroom.system import System
 
 pytestmark = pytest.mark.azurite
 
@@ -55,18 +54,18 @@ def test_a_missing_pool_is_exit_6_and_says_what_makes_it(system: System) -> None
 
 def test_logs_show_what_a_task_printed_and_how_it_ended(system: System) -> None:
     system.make_pool(nodes=1)
-    system.give_work("/bin/sh -c 'echo out; echo [bold]err >&2; exit 4'")
-    until(lambda: system.client.get_job_task_counts(system.job).task_counts.failed == 1)
-    told = json.loads(system.cli("logs", "m0", "--json", environ=system.environ()).out)
+    (manifest,) = system.give_work("/bin/sh -c 'echo out; echo [bold]err >&2; exit 4'")
+    system.until_tasks(failed=1)
+    told = json.loads(system.cli("logs", manifest, "--json", environ=system.environ()).out)
     assert told["files"]["stdout.txt"] == "out\n"
     assert told["exit_code"] == 4
-    assert "[bold]err" in system.cli("logs", "m0", environ=system.environ()).out
+    assert "[bold]err" in system.cli("logs", manifest, environ=system.environ()).out
 
 
 def test_logs_of_a_task_that_waits_say_that_there_are_none_yet(system: System) -> None:
     system.make_pool(nodes=0)
-    system.give_work("true")
-    ran = system.cli("logs", "m0", environ=system.environ())
+    (manifest,) = system.give_work("true")
+    ran = system.cli("logs", manifest, environ=system.environ())
     assert ran.code == ExitCode.OK
     assert "has not started" in ran.err
 
@@ -81,7 +80,7 @@ def test_clean_jobs_takes_done_jobs_only_and_everything_takes_all(system: System
     told = json.loads(system.cli("clean", "jobs", "--yes", "--json", environ=system.environ()).out)
     assert told["removed"] == {}
     system.cli("clean", "everything", "--yes", environ=system.environ())
-    until(lambda: system.job not in [job.id for job in system.client.list_jobs()])
+    until(lambda: system.jobs == [])
     assert system.place.names("manifests") == []
 
 
@@ -92,32 +91,3 @@ def test_doctor_is_content_with_a_whole_system_and_not_with_a_missing_pool(syste
     assert wrong == [f"Batch, pool {system.pool}"]
     system.make_pool(nodes=0)
     assert system.cli("doctor", environ=system.environ()).code == ExitCode.OK
-
-
-def test_the_story_of_an_image_goes_from_its_inbox_to_its_task(system: System) -> None:
-    """The same image, first in an inbox, then in a manifest with a waiting task, then done."""
-    from shared import arrival, manifest
-    from shared.arrival import Arrival
-    from shared.manifest import Entry, Manifest
-    from shared.naming import Naming, source_label
-
-    system.make_pool(nodes=0)
-    name = "été/a b.jpg"
-    etag = system.place.put("images", name)
-
-    def told() -> dict[str, Any]:
-        ran = system.cli("why", name, "--json", environ=system.environ())
-        parsed: dict[str, Any] = json.loads(ran.out)
-        return parsed
-
-    assert told()["verdict"] == "waiting"
-    line = arrival.to_line(Arrival(id="1", name=name, etag=etag, size=1, time="2026-11-21T10:00:00Z"))
-    system.place.put("manifests", "inbox/p1/1.jsonl", line)
-    assert "inbox" in told()["sentence"]
-    entry = Entry(name=name, etag=etag, size=1)
-    system.give_work("true")
-    sealed = Manifest(id="m0", created="2026-11-21T10:01:00Z", naming=Naming.REPLACE, entries=(entry,))
-    system.place.put("manifests", "sealed/m0.json", manifest.to_bytes(sealed), images="1", job=system.job)
-    assert "waits for a slot" in told()["sentence"]
-    system.place.put("converted", "été/a b.png", source=source_label(name), source_etag=etag, manifest="m0")
-    assert told()["verdict"] == "done"

@@ -12,7 +12,7 @@ from darkroom.failure import ExitCode
 from shared import outcome, quarantine
 from shared.outcome import Outcome, Result
 from shared.quarantine import Quarantined
-from tests.darkroom.conftest import Cli, Place
+from tests.darkroom.places import Cli, Place
 
 pytestmark = pytest.mark.azurite
 

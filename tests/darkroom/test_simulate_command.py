@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.darkroom.conftest import Cli, Place
+from tests.darkroom.places import Cli, Place
 
 
 def test_json_has_figures_and_ratios_for_each_formula(cli: Cli) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from darkroom import api
 from darkroom.failure import ExitCode
-from tests.darkroom.conftest import Cli, until
+from tests.darkroom.places import Cli, until
 from tests.dashboard.browser.run import start_cloud
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -51,6 +51,7 @@ def test_an_operators_day(cloud: Path, cli: Cli, tmp_path: Path) -> None:
 
     until(settled, seconds=150)
     assert asked(cli, "status", *at)["quarantined"] == 1
+    assert asked(cli, "why", *at)["blocked"] is False
     story = asked(cli, "why", "test-images/image-000001.jpg", *at)
     assert story["verdict"] == "done"
     assert [step["place"] for step in story["steps"]] == ["image", "past", "PNG"]

@@ -9,9 +9,9 @@ import pytest
 from pipeline.app import App
 from pipeline.clients import open_app
 from pipeline.dashboard.dashboard import Dashboard
-from tests.darkroom.conftest import Place
 from tests.darkroom.conftest import azurite_url as azurite_url  # noqa: PLC0414 (a fixture, taken by name)
 from tests.darkroom.conftest import place as place  # noqa: PLC0414 (as above)
+from tests.darkroom.places import Place
 
 
 class Clock:

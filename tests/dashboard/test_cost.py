@@ -11,7 +11,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from pipeline.app import App
 from pipeline.dashboard.dashboard import Dashboard
-from tests.darkroom.conftest import Place
+from tests.darkroom.places import Place
 from tests.dashboard.conftest import Clock
 from tests.dashboard.test_dashboard import PNG, done, seal
 

@@ -18,7 +18,7 @@ from shared.manifest import Entry, Manifest
 from shared.naming import Naming
 from shared.outcome import Outcome, Result
 from shared.quarantine import Quarantined
-from tests.darkroom.conftest import Place
+from tests.darkroom.places import Place
 from tests.dashboard.conftest import Clock
 
 pytestmark = pytest.mark.azurite

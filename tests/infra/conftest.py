@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from tests.darkroom.conftest import KEY, azurite_url
+from tests.darkroom.conftest import azurite_url
+from tests.darkroom.places import KEY
 from tests.infra.bicep.evaluate import Deployment, evaluate
 
 __all__ = ["azurite_url"]  # a fixture, used by name

@@ -21,7 +21,7 @@ from PIL import Image
 from darkroom.deploy.package import UBUNTU_24_04, NodePython, Package, build
 from shared.manifest import Entry, Manifest, to_bytes
 from shared.naming import Naming, normal_etag
-from tests.darkroom.conftest import KEY
+from tests.darkroom.places import KEY
 from tests.infra.conftest import ROOT
 
 HERE = NodePython(

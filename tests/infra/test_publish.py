@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient, ContainerSasPermissions, generat
 from darkroom.deploy.package import Package
 from darkroom.deploy.publish import FORBIDDEN_SECONDS, publish
 from shared.errors import RetryableError
-from tests.darkroom.conftest import KEY
+from tests.darkroom.places import KEY
 
 pytestmark = pytest.mark.azurite
 

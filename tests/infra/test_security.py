@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.darkroom.conftest import KEY
+from tests.darkroom.places import KEY
 from tests.infra.bicep.evaluate import Deployment
 from tests.infra.conftest import INFRA, ROOT
 

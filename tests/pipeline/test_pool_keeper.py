@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ class Minutes:
 
 
 async def minutes_of(client: BatchClient, pool_id: str) -> Minutes:
-    """A pool with our formula, and its keeper with the service's clock."""
+    """A pool with our formula, and its keeper: by this machine's clock nothing would ever be old."""
     settings = AppSettings(
         storage=StorageSettings(connection_string=AZURITE),
         batch=BatchSettings(endpoint="http://127.0.0.1:1", pool_id=pool_id, pool_create=True),
@@ -78,17 +77,11 @@ async def minutes_of(client: BatchClient, pool_id: str) -> Minutes:
         pipeline=PipelineSettings(),
     )
     batch = AzureBatch(client, pool_id=pool_id, settings=settings.pool, form=TaskForm(settings=settings, environ={}))
-    clock = [datetime.now(UTC)]
-    keeper = PoolKeeper(batch=batch, pool_settings=settings.pool, batch_settings=settings.batch, now=lambda: clock[0])
+    keeper = PoolKeeper(
+        batch=batch, pool_settings=settings.pool, batch_settings=settings.batch, now=lambda: datetime.now(UTC)
+    )
     minutes = Minutes(keeper)
     await minutes.next()
-    began, created = time.monotonic(), (await client.get_pool(pool_id)).creation_time
-
-    def now() -> datetime:
-        assert created is not None
-        return created + timedelta(seconds=(time.monotonic() - began) * SPEED)
-
-    keeper.now = now
     return minutes
 
 
@@ -114,6 +107,33 @@ async def test_a_node_that_failed_at_start_is_removed_and_the_work_gets_done(
     assert "bad-nodes" in minutes.troubles
     assert minutes.actions.index("DisableAutoscale") < minutes.actions.index("RemoveNodes")
     assert "EnableAutoscale" in minutes.actions[minutes.actions.index("RemoveNodes") :]
+    assert len(minutes.memory["healings"]) == 1
+
+
+async def test_a_node_that_becomes_unusable_is_removed_and_the_work_gets_done(
+    client: BatchClient, local: LocalBatch
+) -> None:
+    """It is watched for ten minutes, since a node may come back by itself; then it makes room for another."""
+    minutes = await minutes_of(client, "lost")
+    with local.client() as plain:
+        make_job(plain, "first", "lost")
+        plain.create_task("first", task("t", "sleep 600"))
+
+    async def running() -> bool:
+        await minutes.next()
+        return (await client.get_task("first", "t")).state == "running"
+
+    await until(running, what="a node at work", seconds=90)
+    order(local, "unusablenodes", poolId="lost")
+    (node,) = [node.id async for node in client.list_nodes("lost")]
+
+    async def replaced() -> bool:
+        await minutes.next()
+        return [other.id async for other in client.list_nodes("lost") if other.state == "running"] not in ([], [node])
+
+    await until(replaced, what="another node with the task", seconds=90)
+    assert "bad-nodes" in minutes.troubles
+    assert minutes.actions.count("RemoveNodes") == 1
     assert len(minutes.memory["healings"]) == 1
 
 

@@ -29,7 +29,8 @@ from tests.worker.account import KEY, NAME
 from tests.worker.jpegs import jpeg
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTAINERS = ("images", "converted", "manifests", "outcomes")
+CONTAINERS = ("images", "converted", "manifests", "outcomes", "quarantine")
+STORAGE = "https://storage.azure.com"
 pytestmark = pytest.mark.azurite
 
 
@@ -81,13 +82,13 @@ def azurite(cert: Path, key: Path) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def identity(asked: list[dict[str, str]]) -> AsyncIterator[str]:
-    """The token endpoint of a managed identity; what it was asked goes to `asked`."""
+async def identity(asked: list[dict[str, str]], *, audience: str = STORAGE) -> AsyncIterator[str]:
+    """The token endpoint of a managed identity; what it was asked goes to `asked`. Tokens are good for `audience`."""
 
     async def token(request: web.Request) -> web.Response:
         asked.append(dict(request.query) | {"header": request.headers.get("X-IDENTITY-HEADER", "")})
         expires = int(time.time()) + 3600
-        body = {"access_token": unsigned(expires), "expires_on": str(expires), "token_type": "Bearer"}
+        body = {"access_token": unsigned(expires, audience), "expires_on": str(expires), "token_type": "Bearer"}
         return web.json_response(body | {"resource": request.query.get("resource", "")})
 
     app = web.Application()
@@ -102,10 +103,10 @@ async def identity(asked: list[dict[str, str]]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def unsigned(expires: int) -> str:
+def unsigned(expires: int, audience: str) -> str:
     """A token with the right claims; Azurite checks no signature."""
     issuer = "https://sts.windows.net/ab1f708d-50f6-404c-a006-d71b2ac7a606/"
-    claims = {"aud": "https://storage.azure.com", "iss": issuer, "nbf": expires - 7200, "iat": expires - 7200}
+    claims = {"aud": audience, "iss": issuer, "nbf": expires - 7200, "iat": expires - 7200}
     parts = ({"alg": "RS256", "typ": "JWT"}, claims | {"exp": expires})
     coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join([*coded, "c2lnbmF0dXJl"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from localcloud.batch.core.autoscaler import Autoscaler, SampleWatcher
 from localcloud.batch.core.dispatcher import Dispatcher
-from localcloud.batch.core.effects import Effect, Exit, NodeRecord
+from localcloud.batch.core.effects import Effect, Exit, Failure, NodeRecord
 from localcloud.batch.core.entities import AutoscaleRun, Job, Node, Pool, Run, Schedule, Task
 from localcloud.batch.core.errors import Refused
 from localcloud.batch.core.fleet import Fleet
@@ -211,6 +211,20 @@ class Account:
 
     def preempt_node(self, pool_id: str, node_id: str) -> None:
         self.world.node_rules.preempt(self.world.node(pool_id, node_id))
+        self._settle()
+
+    def spoil(self, pool_id: str, failure: Failure, count: int = 1) -> list[str]:
+        """Make `count` nodes of either kind unusable, the oldest first. Returns their ids."""
+        pool = self.world.pool(pool_id)
+        fit = [n for n in pool.nodes.values() if n.state not in _NOT_PREEMPTIBLE and n.state is not NodeState.UNUSABLE]
+        chosen = fit[:count]
+        for node in chosen:
+            self.world.node_rules.spoil(node, failure)
+        self._settle()
+        return [node.id for node in chosen]
+
+    def spoil_node(self, pool_id: str, node_id: str, failure: Failure) -> None:
+        self.world.node_rules.spoil(self.world.node(pool_id, node_id), failure)
         self._settle()
 
     def fail_next_allocations(self, pool_id: str | None, grant: AllocationGrant, times: int = 1) -> None:

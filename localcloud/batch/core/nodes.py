@@ -285,6 +285,7 @@ class Nodes:
             return
         self._cancel_timers(node)
         node.pending = None
+        node.errors = []
         self._move(node, NodeState.PREEMPTED)
         self._stop_start_task(node)
         self._stop_runs(node, Deallocation.REQUEUE)
@@ -294,6 +295,22 @@ class Nodes:
         self.arm(node)
         world.save(node)
         self._quiet(node)
+
+    def spoil(self, node: Node, failure: Failure) -> None:
+        """The service loses hold of the node: it is `unusable`, and its tasks go back to the queue. It stays so until
+        it is removed, or its VM is taken away."""
+        if node.state in _WITHOUT_VM or node.state is NodeState.UNUSABLE:
+            return
+        if node.phase is not None:
+            node.phase.cancel()
+        node.phase = node.phase_at = None
+        node.pending = None
+        node.errors = [failure]
+        self._move(node, NodeState.UNUSABLE)
+        self._stop_start_task(node)
+        self._stop_runs(node, Deallocation.REQUEUE)
+        self._world.work.node_lost(node)
+        self._world.save(node)
 
     # --- maintenance ---
 
@@ -364,6 +381,8 @@ class Nodes:
         self._world.save(node)
 
     def _refuse_if_busy_with_itself(self, node: Node) -> None:
+        if node.state is NodeState.UNUSABLE:
+            raise Refused("NodeStateUnusable")
         code = _BUSY_WITH_ITSELF.get(node.state)
         if code is not None:
             raise Refused(code)

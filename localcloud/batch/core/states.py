@@ -103,7 +103,7 @@ NODE_MOVES: Final[Mapping[NodeState, frozenset[NodeState]]] = {
     NodeState.DEALLOCATING: frozenset({NodeState.LEAVING_POOL, NodeState.DEALLOCATED}),
     NodeState.DEALLOCATED: frozenset({NodeState.LEAVING_POOL, NodeState.STARTING}),
     NodeState.PREEMPTED: frozenset({NodeState.LEAVING_POOL, NodeState.CREATING}),
-    NodeState.UNUSABLE: _MAINTENANCE | {NodeState.LEAVING_POOL, NodeState.PREEMPTED},
+    NodeState.UNUSABLE: frozenset({NodeState.LEAVING_POOL, NodeState.PREEMPTED}),
     NodeState.UNKNOWN: _GONE | _MAINTENANCE,
     NodeState.LEAVING_POOL: frozenset(),
     NodeState.UPGRADING_OS: _GONE,

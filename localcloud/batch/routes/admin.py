@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from localcloud.batch.core import AllocationGrant, NodeTimes, Quotas
+from localcloud.batch.core import AllocationGrant, Failure, NodeTimes, Quotas
 from localcloud.batch.core.errors import Refused, invalid_property
 from localcloud.batch.faults import RequestFault
 from localcloud.batch.service import Service
@@ -95,6 +95,21 @@ def _fail_start_tasks(service: Service, reader: Reader) -> dict[str, Any]:
     return {}
 
 
+def _unusable_nodes(service: Service, reader: Reader) -> dict[str, Any]:
+    pool_id = reader.required_text("poolId")
+    failure = Failure(
+        category="servererror",
+        code=reader.text("code") or "NodeNotReady",
+        message=reader.text("message") or "The Batch service cannot communicate with the node",
+    )
+    with service.operation() as account:
+        if reader.has("nodeId"):
+            node_id = reader.required_text("nodeId")
+            account.spoil_node(pool_id, node_id, failure)
+            return {"nodes": [node_id]}
+        return {"nodes": account.spoil(pool_id, failure, reader.integer("count", 1, least=1))}
+
+
 def _fail_requests(service: Service, reader: Reader) -> dict[str, Any]:
     code = reader.text("code") or "ServerBusy"
     if code not in ERRORS:
@@ -163,6 +178,7 @@ _KINDS: Final[dict[str, Callable[[Service, Reader], dict[str, Any]]]] = {
     "failallocations": _fail_allocations,
     "slowboots": _slow_boots,
     "failstarttasks": _fail_start_tasks,
+    "unusablenodes": _unusable_nodes,
     "failrequests": _fail_requests,
     "clearrequests": _clear_requests,
     "quotas": _quotas,

@@ -80,6 +80,8 @@ class Front:
             extra={"request-id": request_id},
         )
         response = await handler(call)
+        # The service's own time, as a client needs it to tell how long something has been so.
+        response.headers["Date"] = http_date(service.account.now)
         service.faults.strike(request.method, url.path, after=True)
         return response
 

@@ -56,6 +56,8 @@ def _task_place(call: Call) -> Place:
 
 def _node_place(call: Call) -> Place:
     node = call.account.node(call.parts[1], call.parts[3])
+    if node.state is NodeState.UNUSABLE:
+        raise Refused("NodeStateUnusable")
     if node.state in (NodeState.CREATING, NodeState.PREEMPTED, NodeState.DEALLOCATED):
         raise Refused("NodeNotReady")
     return Place(

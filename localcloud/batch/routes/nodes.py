@@ -63,6 +63,8 @@ async def enable_scheduling(call: Call) -> web.Response:
 
 async def remote_login(call: Call) -> web.Response:
     node = call.account.node(call.parts[1], call.parts[3])
+    if node.state is NodeState.UNUSABLE:
+        raise Refused("NodeStateUnusable")
     if node.state in (NodeState.CREATING, NodeState.PREEMPTED, NodeState.DEALLOCATED):
         raise Refused("NodeNotReady")
     return call.json("remoteloginsettings", {"remoteLoginIPAddress": "127.0.0.1", "remoteLoginPort": 22})

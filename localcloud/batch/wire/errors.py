@@ -77,6 +77,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "NodeBeingReimaged": (_CONFLICT, "The specified node is being reimaged."),
     "NodeUserExists": (_CONFLICT, "The specified node user already exists."),
     "NodeNotReady": (_CONFLICT, "The specified node is not ready."),
+    "NodeStateUnusable": (_CONFLICT, "The specified node is in an unusable state."),
     "NodeAlreadyInTargetSchedulingState": (
         _CONFLICT,
         "The specified node is already in the target scheduling state.",

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from localcloud.batch.core.effects import Failure
 from localcloud.batch.core.entities import Node
 from localcloud.batch.core.states import NodeState
-from localcloud.batch.wire.commands import execution_json, failure_json
+from localcloud.batch.wire.commands import execution_json
 from localcloud.batch.wire.instants import time_text
 from localcloud.batch.wire.pools import scrub
 from localcloud.batch.wire.resources import Resource
@@ -52,7 +53,7 @@ def node_resource(base: str) -> "Resource[Node]":
                 None if n.pool.spec.start_task is None else scrub(dict(n.pool.spec.start_task.document))
             ),
             "startTaskInfo": _start_task_info,
-            "errors": lambda n: [failure_json(e) for e in n.errors] or None,
+            "errors": lambda n: [_error(e) for e in n.errors] or None,
             "isDedicated": lambda n: n.dedicated,
             "endpointConfiguration": lambda n: {"inboundEndpoints": []},
             "nodeAgentInfo": _agent,
@@ -72,6 +73,12 @@ def node_resource(base: str) -> "Resource[Node]":
             "runningTasksCount": lambda n: float(running_tasks(n)),
         },
     )
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    """A BatchNodeError: unlike the failure of a task it has no category."""
+    details = [{"name": name, "value": value} for name, value in failure.details]
+    return {"code": failure.code, "message": failure.message, **({"errorDetails": details} if details else {})}
 
 
 def running_tasks(node: Node) -> int:

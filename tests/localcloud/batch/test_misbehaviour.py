@@ -1,6 +1,9 @@
 """Misbehaviour on demand, as the SDK meets it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 from azure.batch import BatchClient
@@ -9,6 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from tests.localcloud.batch.conftest import (
     LocalBatch,
+    as_options,
     code_of,
     finished_task,
     make_job,
@@ -56,6 +60,60 @@ def test_start_tasks_fail_and_boots_are_slow_when_told_so(service: LocalBatch, c
     wait_for(lambda: nodes_in(client, "unlucky", "starttaskfailed"), what="the failure")
     wait_for(lambda: nodes_in(client, "slow", "creating"), what="the node")
     assert not nodes_in(client, "slow", "idle")
+
+
+def test_an_unusable_node_gives_its_task_back_says_why_and_can_only_be_removed(
+    service: LocalBatch, client: BatchClient
+) -> None:
+    make_pool(client, "lost", target_low_priority_nodes=1)
+    make_job(client, "lost", "lost")
+    client.create_task("lost", task("t", "sleep 60"))
+    node = wait_for(lambda: nodes_in(client, "lost", "running"), what="the task")[0]
+    told = order(service, "unusablenodes", poolId="lost", count=2, code="AgentAway", message="No answer")
+    assert told == {"nodes": [node.id]}
+    found = client.get_node("lost", node.id or "")
+    assert found.state == "unusable"
+    assert [(error.code, error.message) for error in found.errors or ()] == [("AgentAway", "No answer")]
+    counts = next(iter(client.list_pool_node_counts(filter="poolId eq 'lost'")))
+    assert counts.low_priority is not None
+    assert counts.low_priority.unusable == 1
+    wait_for(lambda: client.get_task("lost", "t").execution_info.requeue_count == 1, what="the requeue")  # type: ignore[union-attr]
+    assert client.get_task("lost", "t").state == "active"
+    for refused in (
+        lambda: client.begin_reboot_node("lost", node.id or "", as_options(nodeRebootOption="requeue")),
+        lambda: list(client.list_node_files("lost", node.id or "")),
+    ):
+        with pytest.raises(ResourceExistsError) as caught:
+            refused()
+        assert code_of(caught.value) == "NodeStateUnusable"
+    client.begin_remove_nodes("lost", m.BatchNodeRemoveOptions(node_ids=[node.id or ""]), polling_interval=0).result()
+    assert not list(client.list_nodes("lost"))
+    client.terminate_task("lost", "t")
+
+
+def test_a_preempted_vm_takes_the_unusable_state_with_it(service: LocalBatch, client: BatchClient) -> None:
+    make_pool(client, "twice-unlucky", target_low_priority_nodes=1)
+    node = wait_for(lambda: nodes_in(client, "twice-unlucky", "idle"), what="the node")[0]
+    order(service, "unusablenodes", poolId="twice-unlucky", nodeId=node.id)
+    assert nodes_in(client, "twice-unlucky", "unusable")
+    order(service, "preempt", poolId="twice-unlucky", nodeId=node.id)
+    found = client.get_node("twice-unlucky", node.id or "")
+    assert (found.state, found.errors) == ("preempted", None)
+
+
+def test_answers_are_dated_by_the_services_own_clock(service: LocalBatch, client: BatchClient) -> None:
+    """So a client can tell how long something has been so, whatever the speed and its own clock."""
+    dates: list[str] = []
+
+    def dated(answer: Any, pool: m.BatchPool, _: object) -> m.BatchPool:
+        dates.append(answer.http_response.headers["Date"])
+        return pool
+
+    make_pool(client, "dated", target_low_priority_nodes=0)
+    made = client.get_pool("dated", cls=dated).creation_time
+    wait_for(lambda: client.get_pool("dated", cls=dated) and dates[-1] != dates[0], what="another second of its time")
+    assert made is not None
+    assert abs(parsedate_to_datetime(dates[0]) - made) < timedelta(minutes=10)
 
 
 def test_429_is_retried_by_the_sdk_after_the_time_it_is_told(service: LocalBatch, client: BatchClient) -> None:

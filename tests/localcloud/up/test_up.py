@@ -99,6 +99,24 @@ def test_events_wait_for_a_host_that_is_away(start_up: Start) -> None:
     _wait_for_copies(up, dropped)
 
 
+def test_who_has_the_master_key_is_told_what_waits_to_be_delivered(start_up: Start) -> None:
+    up = start_up()
+    host = psutil.Process(up.endpoints["pids"]["functions"])
+    address, headers = up.endpoints["events"] + "/_local/state", {"x-functions-key": up.endpoints["master_key"]}
+    assert requests.get(address, timeout=10).status_code == 401
+
+    def waiting() -> list[tuple[str, int]]:
+        told = requests.get(address, headers=headers, timeout=10).json()["subscriptions"]
+        return [(one["name"], one["waiting"]) for one in told if one["waiting"]]
+
+    host.suspend()
+    dropped = _drop(up, *(f"{n}.jpg" for n in range(5)))
+    wait_for(lambda: waiting() == [("images-to-copy", 5)], what="five events wait")
+    host.resume()
+    wait_for(lambda: waiting() == [], what="none waits any more")
+    _wait_for_copies(up, dropped)
+
+
 def test_a_timer_of_the_app_runs(start_up: Start) -> None:
     up = start_up()
 
