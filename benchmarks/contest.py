@@ -32,6 +32,15 @@ class Score:
     def size(self) -> int:
         return sum(self.bytes_out.values())
 
+    def on(self, pictures: list[Picture]) -> Score:
+        """The score on some of the pictures; its memory is that of all."""
+        paths = [picture.path for picture in pictures]
+        return Score(
+            seconds={path: self.seconds[path] for path in paths},
+            bytes_out={path: self.bytes_out[path] for path in paths},
+            peak=self.peak,
+        )
+
 
 class Contestant:
     """A process that converts what it is told to, pinned to one core."""
@@ -75,14 +84,15 @@ class Contestant:
         self._process.stdout.close()
 
 
-def contestants(*, size: bool) -> list[Contestant]:
-    """Everyone who is installed. `size` adds Darkroom's slower profile."""
+def contestants(*, ours: bool) -> list[Contestant]:
+    """Everyone who is installed. `ours` adds Darkroom's other ways: without the compiled part, and for size."""
     python = sys.executable
     found = {
         BASE: [python, "-m", "benchmarks.peers.pillow"],
         "Darkroom, speed": [python, "-m", "benchmarks.peers.darkroom", "speed"],
     }
-    if size:
+    if ours:
+        found["Darkroom, not compiled"] = [python, "-m", "benchmarks.peers.darkroom", "speed", "without"]
         found["Darkroom, size"] = [python, "-m", "benchmarks.peers.darkroom", "size"]
     if PEERS.exists():
         found["OpenCV, default"] = [str(PEERS), "-m", "benchmarks.peers.opencv"]
@@ -92,9 +102,9 @@ def contestants(*, size: bool) -> list[Contestant]:
     return [Contestant(name, command) for name, command in found.items()]
 
 
-def hold(pictures: list[Picture], *, rounds: int, size: bool = False) -> dict[str, Score]:
+def hold(pictures: list[Picture], *, rounds: int, ours: bool = False) -> dict[str, Score]:
     """Everyone's score. Turns are taken picture by picture, so that a noisy moment hits all alike."""
-    field_ = contestants(size=size)
+    field_ = contestants(ours=ours)
     try:
         for contestant in field_:
             contestant.convert(pictures[0], counts=False)

@@ -66,18 +66,14 @@ def _contests(rounds: int, *, draw: bool) -> list[Part]:
     photos, synthetic, pages = corpus.photos(), corpus.synthetic(), corpus.pages()
     baseline = [picture for picture in photos if not picture.progressive]
     progressive = [picture for picture in photos if picture.progressive]
-    of_photos = contest.hold(baseline, rounds=rounds, size=True)
-    of_progressive = contest.hold(progressive, rounds=rounds) if progressive else {}
+    of_photos = contest.hold(photos, rounds=rounds, ours=True)
     of_synthetic = contest.hold(synthetic, rounds=rounds)
-    of_pages = contest.hold(pages, rounds=rounds)
+    of_pages = contest.hold(pages, rounds=rounds, ours=True)
     if draw:
-        CHART.write_text(chart(of_photos, megapixels(baseline)), encoding="utf-8")
-    parts = [Part(title=f"Photographs, one core ({_volume(baseline)})", text=_table(of_photos, baseline))]
-    if progressive:
-        title = f"Progressive photographs, one core ({_volume(progressive)})"
-        parts.append(Part(title=title, text=_table(of_progressive, progressive)))
+        CHART.write_text(chart(of_photos, megapixels(photos)), encoding="utf-8")
+    kinds = (("Photographs", photos), ("Baseline ones of them", baseline), ("Progressive ones of them", progressive))
     return [
-        *parts,
+        *(Part(title=f"{title}, one core ({_volume(of)})", text=_table(of_photos, of)) for title, of in kinds if of),
         Part(
             title=f"800 x 600 synthetic images, one core ({_volume(synthetic)})", text=_table(of_synthetic, synthetic)
         ),
@@ -87,8 +83,9 @@ def _contests(rounds: int, *, draw: bool) -> list[Part]:
 
 def _table(scores: dict[str, Score], pictures: list[Picture]) -> str:
     table = Table(["way", "MP/s", "images/s", "x Pillow's default", "bytes", "peak memory"])
-    base = scores[BASE]
-    for name, score in sorted(scores.items(), key=lambda item: item[1].total()):
+    of_these = {name: score.on(pictures) for name, score in scores.items()}
+    base = of_these[BASE]
+    for name, score in sorted(of_these.items(), key=lambda item: item[1].total()):
         seconds = score.total()
         table.add(
             name,

@@ -116,7 +116,7 @@ Deflater = Callable[[Strips], Iterator[bytes]]
 def deflater(profile: Profile, library: native.Library | None) -> Deflater:
     """What the numbers in docs/performance.md led to. `library` is the compiled part, where there is one."""
     if library is None:
-        filters: tuple[Filter, ...] = tuple(partial(filtered, kind=kind) for kind in (Kind.UP, Kind.SUB, Kind.NONE))
+        filters: tuple[Filter, ...] = tuple(partial(filtered, kind=kind) for kind in (Kind.UP, Kind.NONE, Kind.SUB))
     else:
         filters = (partial(library.filter, kinds=_ADAPTIVE), partial(library.filter, kinds=_PLAIN))
     if profile is Profile.SIZE:
@@ -157,12 +157,22 @@ def _bands(strips: Strips) -> Iterator[Image.Image]:
 
 
 def _choose(band: Image.Image, ways: Sequence[Chosen]) -> Chosen:
-    """The way that comes out smallest on rows from the middle of the band; of equals, the first."""
+    """The way that comes out smallest on rows from the middle of the band: tried in order, until one is no better."""
     rows = band.height - 1
     count = max(2, rows // _SAMPLE)  # two at the least: some matches are with the row above
     top = max(0, rows - count) // 2
     sample = band.crop((0, top, band.width, min(rows, top + count) + 1))
-    return min(ways, key=lambda way: way.size(way.filter(sample)))
+    best, *others = ways
+    filtered_by, filtered_rows = best.filter, best.filter(sample)
+    least = best.size(filtered_rows)
+    for way in others:
+        if way.filter is not filtered_by:
+            filtered_by, filtered_rows = way.filter, way.filter(sample)
+        size = way.size(filtered_rows)
+        if size >= least:
+            break
+        best, least = way, size
+    return best
 
 
 def _runs(library: native.Library, rows: bytearray, bits: Bits) -> bytes:

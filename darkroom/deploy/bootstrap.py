@@ -35,8 +35,12 @@ EX_CONFIG = 78
 _PYTHON = (sys.executable, "-S")
 """Without the node's own site-packages: only what is in the package is there to import."""
 
-_PROOF = "import worker.node, worker.storage, azure.identity.aio"
-"""With these, every library that a task needs is loaded."""
+_PROOF = """
+import worker.node, worker.storage, worker.conversion, azure.identity.aio
+from worker import native
+print("worker/native:", "loaded" if native.load() else "not for this machine, so PNGs take about twice as long")
+"""
+"""With these, every library that a task needs is loaded; the start task's stdout.txt tells of the one that may lack."""
 
 
 class NodeError(Exception):

@@ -17,7 +17,7 @@ from darkroom.why.pool import Pending, probe_pool
 from darkroom.why.role import containers
 from darkroom.why.storage import probe_storage
 
-PACKAGES = ("azure-batch", "azure-storage-blob", "azure-identity", "pillow", "isal")
+PACKAGES = ("azure-batch", "azure-storage-blob", "azure-identity", "pillow", "isal", "deflate")
 _MINIMUM = {"azure-batch": (15, 1), "azure-storage-blob": (12, 31)}
 
 

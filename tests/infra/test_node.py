@@ -117,6 +117,7 @@ def test_a_node_prepares_and_converts(package: Package, node: Node, storage: Blo
     drop(storage, node, pictures)
     prepared = node.task(package.blob, "--prepare")
     assert (prepared.returncode, prepared.stderr) == (0, "")
+    assert prepared.stdout == "worker/native: loaded\n"
     done = node.task(package.blob)
     assert done.returncode == 0, done.stdout + done.stderr
     for name, data in pictures.items():

@@ -91,3 +91,28 @@ def flat(size: tuple[int, int], *, progressive: bool = False) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, (10, 120, 200)).save(out, "JPEG", progressive=progressive)
     return out.getvalue()
+
+
+def lossless(picture: Image.Image) -> bytes:
+    """A grey picture as a lossless JPEG (SOF3, T.81 annex H): each sample as its difference from the one before."""
+    width, height = picture.size
+    samples = picture.tobytes()
+    bits = ""
+    for place, sample in enumerate(samples):
+        expected = 128 if place == 0 else samples[place - width] if place % width == 0 else samples[place - 1]
+        difference = (sample - expected + 128) % 256 - 128
+        category = abs(difference).bit_length()
+        extra = difference if difference > 0 else difference + (1 << category) - 1
+        bits += f"{category:04b}" + (f"{extra:0{category}b}" if category else "")  # every category's code has 4 bits
+    bits += "1" * (-len(bits) % 8)
+    coded = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    categories = bytes(range(9))
+    return b"".join(
+        (
+            b"\xff\xd8",
+            *(b"\xff\xc3", struct.pack(">HBHHB", 11, 8, height, width, 1), b"\x01\x11\x00"),
+            *(b"\xff\xc4", struct.pack(">HB", 19 + len(categories), 0), bytes((0, 0, 0, len(categories), *[0] * 12))),
+            *(categories, b"\xff\xda", struct.pack(">HB", 8, 1), b"\x01\x00\x01\x00\x00"),
+            *(coded, b"\xff\xd9"),
+        )
+    )

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from shared.worker_settings import ConversionSettings
-from tests.worker.jpegs import jpeg, picture, stored, with_segment
+from tests.worker.jpegs import collect, jpeg, lossless, picture, stored, with_segment
 from worker.conversion import convert
 from worker.jpeg import least_bytes, read_frame, without_metadata
 from worker.reasons import Note, Reason, RejectedError
@@ -140,3 +140,22 @@ def test_a_segment_may_be_broken_where_the_pixels_are_good() -> None:
     data = with_segment(with_segment(jpeg(), 0xEC, b""), 0xE2, b"ICC_PROFILE\0")
     with Image.open(io.BytesIO(jpeg())) as expected:
         assert convert(data, ConversionSettings(), lambda _: None).width == expected.width == picture().width
+
+
+@pytest.mark.parametrize("size", [(1, 1), (61, 40)])
+def test_a_lossless_jpeg_is_converted_to_the_very_pixels_it_was_made_of(size: tuple[int, int]) -> None:
+    """The decoder can, so it is done; and as nothing was lost in the JPEG, the truth is known beforehand."""
+    original = picture(size, "L")
+    data = lossless(original)
+    assert read_frame(data).lossless
+    out = io.BytesIO()
+    done = convert(data, ConversionSettings(), collect(out))
+    assert (done.mode, done.notes) == ("L", ())
+    with Image.open(out) as png:
+        assert png.tobytes() == original.tobytes()
+
+
+def test_a_lossless_jpeg_that_is_cut_off_is_truncated() -> None:
+    """It has no end marker, whatever its coding."""
+    data = lossless(picture((61, 40), "L"))
+    assert rejected(data[: len(data) // 2]) is Reason.TRUNCATED

@@ -148,8 +148,8 @@ enum {
     RUN_MOST = 258,
     BLOCK = 1 << 20, /* bytes that share Huffman codes: a strip, or a part of a very wide one */
     SMALL = 1 << 16, /* fewer bytes than this are counted as a whole */
-    PIECE = 256,     /* bytes counted in a row; the next are 8 pieces further */
-    PIECES = 8,
+    PIECE = 256,     /* bytes counted in a row; the next are 16 pieces further */
+    PIECES = 16,
 };
 
 struct bits {
