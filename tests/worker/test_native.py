@@ -158,7 +158,7 @@ for seed in range(60):
     mode = chance.choice(["RGB", "L"])
     size = chance.randint(1, 300), chance.randint(2, 40)
     noise = Image.frombytes(mode, size, chance.randbytes(size[0] * size[1] * (3 if mode == "RGB" else 1)))
-    band = noise if seed % 3 else noise.resize((max(1, size[0] // 9), size[1])).resize(size)
+    band = (noise, noise.resize((max(1, size[0] // 9), size[1])).resize(size), Image.new(mode, size, 7))[seed % 3]
     rows = library.filter(band, chance.randint(1, 31))
     data, waiting, count = library.deflate(rows, 0, 0)
     whole = (waiting | 3 << count).to_bytes((count + 17) // 8, "little")

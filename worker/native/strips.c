@@ -330,7 +330,7 @@ static inline __attribute__((always_inline)) void tokens(const uint8_t *at, cons
         literals(at, before, to, writing);
         at += before;
         const uint64_t rest = ~(same >> before); /* the bits that come in from above count as not the same */
-        size_t run = (size_t)__builtin_ctzll(rest);
+        size_t run = rest ? (size_t)__builtin_ctzll(rest) : 64;
         if (run + before == 64) run += run_at(at + run, end);
         runs(run, to, writing);
         at += run;
