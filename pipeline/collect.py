@@ -26,6 +26,8 @@ MARGIN = timedelta(minutes=15)
 """How far the clocks of storage and Batch may differ."""
 WIDTH = 6
 """Manifests closed at once: bounds memory as well as requests."""
+LAST_CLOSED, REMEMBERED = "last_closed", 2
+"""What the state's memory calls the manifests that were closed last and made PNGs, and how many it keeps."""
 TOTALS = frozenset(
     {
         *(result.value for result in Result),
@@ -63,6 +65,10 @@ class Collect:
             run.seen = {"open": len(submitted) - len(closed), **dict(run.counts)}
             run.gauges["open"] = len(submitted) - len(closed)
             if closed:
+                # The page shows their PNGs, and would else have to look for them in the archive.
+                run.memory[LAST_CLOSED] = [one.summary.manifest for one in closed if one.converted][-REMEMBERED:] or (
+                    run.memory.get(LAST_CLOSED, [])
+                )
                 _log.info(
                     "event=collect closed=%d done=%d rejected=%d retried=%d failed_tasks=%d",
                     len(closed),

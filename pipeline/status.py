@@ -10,12 +10,14 @@ from typing import Any
 
 from pipeline.inbox import PREFIX
 from pipeline.journal import Journal, Line, StageState
-from pipeline.sealing import REFUSED, SEALED
+from pipeline.sealing import SEALED
 from pipeline.storage import BlobMissingError, Container, Listed
 
 STAGES = ("ingest", "dispatch", "collect", "sweep", "retention")
 MANIFESTS_SHOWN = 500
 RATE_MINUTES = 10
+QUARANTINE_COUNTED = 50
+"""Quarantined images that a status counts itself."""
 SAMPLE = 64_000
 """Bytes of one inbox that are read to count arrivals."""
 LINE = 270
@@ -50,14 +52,15 @@ class Status:
     unsubmitted: int
     manifests: tuple[OpenManifest, ...]
     refused: int
-    """Inboxes that this release cannot read."""
+    """Inboxes that this release cannot read, as the last dispatch saw."""
     tasks: Mapping[str, int]
     nodes: Mapping[str, int]
     pool: Mapping[str, Any]
     totals: Mapping[str, int]
     """Since ever, as collect counted."""
     quarantined: int | None
-    """As the last complete sweep saw; before the first, what collect put there. None: nothing is known."""
+    """Counted where it is small; else as the last complete sweep saw; before the first, what collect put there. None:
+    nothing is known."""
     rates: Mapping[str, float]
     stages: Mapping[str, StageState | None]
     troubles: tuple[Mapping[str, Any], ...] = field(default=())
@@ -96,16 +99,21 @@ class Status:
         }
 
 
-async def gather(manifests: Container, journal: Journal, *, now: datetime) -> Status:
-    """Reads the stages' states, the journals' last lines, and one page each of inboxes, open manifests and refusals."""
+async def gather(manifests: Container, quarantine: Container, journal: Journal, *, now: datetime) -> Status:
+    """Reads the stages' states, the journals' last lines, and one page each of inboxes, open manifests and quarantine.
+
+    What nobody but dispatch can change, the inboxes it refused, is taken from its state: a list costs Azurite most.
+    """
     states = await asyncio.gather(*(journal.state(stage) for stage in STAGES))
-    inboxes, opened, refused = await asyncio.gather(
-        _first_page(manifests, PREFIX), _first_page(manifests, SEALED), _first_page(manifests, REFUSED)
-    )
-    lines = await asyncio.gather(*(journal.lines(stage, now, last=32_000) for stage in ("dispatch", "collect")))
     stages = dict(zip(STAGES, states, strict=True))
+    inboxes, opened, quarantined, lines = await asyncio.gather(
+        _first_page(manifests, PREFIX),
+        _first_page(manifests, SEALED),
+        _quarantined(quarantine, stages["sweep"], stages["collect"]),
+        asyncio.gather(*(journal.lines(stage, now, last=32_000) for stage in ("dispatch", "collect"))),
+    )
     dispatch = stages["dispatch"].seen if stages["dispatch"] else {}
-    pool = _mapping(dispatch.get("pool"))
+    pool, refused = _mapping(dispatch.get("pool")), _count(dispatch.get("refused"))
     waiting_bytes = sum(blob.size for blob in inboxes)
     oldest = min((blob.created for blob in inboxes if blob.size), default=now)
     return Status(
@@ -118,15 +126,15 @@ async def gather(manifests: Container, journal: Journal, *, now: datetime) -> St
         open_images=sum(_number(blob, "images") for blob in opened),
         unsubmitted=sum(1 for blob in opened if not blob.metadata.get("job")),
         manifests=tuple(_manifest(blob) for blob in opened[:MANIFESTS_SHOWN]),
-        refused=len(refused),
+        refused=refused,
         tasks=_mapping(dispatch.get("tasks")),
         nodes=_mapping(pool.get("nodes")),
         pool=pool,
         totals=stages["collect"].totals if stages["collect"] else {},
-        quarantined=_quarantined(stages["sweep"], stages["collect"]),
+        quarantined=quarantined,
         rates=_rates(lines[0], lines[1], now),
         stages=stages,
-        troubles=tuple(_troubles(stages, pool, len(refused))),
+        troubles=tuple(_troubles(stages, pool, refused)),
     )
 
 
@@ -166,11 +174,26 @@ def _number(blob: Listed, key: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def _mapping(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
 
 
-def _quarantined(sweep: StageState | None, collect: StageState | None) -> int | None:
+async def _quarantined(container: Container, sweep: StageState | None, collect: StageState | None) -> int | None:
+    """Counted where it is small; else what the stages know has to do."""
+    known = _quarantine_known(sweep, collect)
+    if (known or 0) <= QUARANTINE_COUNTED:
+        async for page in container.pages(size=QUARANTINE_COUNTED):
+            if not page.marker:
+                return len(page.blobs)
+            break
+    return known
+
+
+def _quarantine_known(sweep: StageState | None, collect: StageState | None) -> int | None:
     report = _mapping(sweep.memory.get("report")) if sweep else {}
     if report:
         return int(_mapping(report.get("counts")).get("quarantined", 0))

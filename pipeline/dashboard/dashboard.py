@@ -6,6 +6,7 @@ docs/dashboard.md has the sum, tests/dashboard/test_cost.py holds it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pipeline.app import App
 from pipeline.batch import JobMissingError
+from pipeline.collect import LAST_CLOSED
 from pipeline.dashboard.document import document
 from pipeline.dashboard.fresh import Fresh
 from pipeline.dashboard.pictures import Pictures
@@ -22,8 +24,6 @@ from pipeline.dashboard.progress import MANIFESTS, Progress
 from pipeline.dashboard.reply import Reply, error_reply, json_reply
 from pipeline.dashboard.series import Counted, counted, series
 from pipeline.replay import Chosen
-from pipeline.storage import listed
-from pipeline.summary import ARCHIVE
 
 SPANS = (15, 60, 360, 1440)
 """Minutes that a series may span."""
@@ -55,7 +55,6 @@ class Dashboard:
     _quarantine: Fresh[dict[str, Any]] = field(init=False)
     _pictures: Pictures = field(init=False)
     _progress: Progress = field(init=False)
-    _closed_seen: int = -1
 
     def __post_init__(self) -> None:
         self._documents = Fresh(seconds=5, clock=self.clock)
@@ -122,25 +121,12 @@ class Dashboard:
 
     async def _make_document(self) -> dict[str, Any]:
         status = await self.app.status()
-        ids = [one.id for one in status.manifests if one.job][:MANIFESTS]
-        done = await self._done.get("done", lambda: self._progress.of(ids))
-        await self._look_at_closed(status.totals.get("closed", 0))
+        collect = status.stages.get("collect")
+        closed = collect.memory.get(LAST_CLOSED, []) if collect else []  # their PNGs, if they closed between two looks
+        running = [one.id for one in status.manifests if one.job]
+        wanted = [str(one) for one in closed] + running
+        done = await self._done.get("done", lambda: self._progress.of(wanted))
         return document(status, done, self._progress.recent())
-
-    async def _look_at_closed(self, closed: int) -> None:
-        """PNGs of manifests that were done between two looks: the last two archived ones, when there are new ones."""
-        if closed == self._closed_seen:
-            return
-        self._closed_seen = closed
-        now = self.app.now()
-        for hour in (now, now - timedelta(hours=1)):
-            prefix = f"{ARCHIVE}{hour:%Y/%m/%d}/{hour:%Y%m%dT%H}"
-            found = await listed(self.app.manifests, prefix)
-            latest = sorted(found, key=lambda blob: blob.modified)[-2:]
-            if latest:
-                names = [blob.name.rsplit("/", 1)[1].removesuffix(".json") for blob in latest]
-                await self._progress.of(names)
-                return
 
     async def _make_series(self, minutes: int) -> dict[str, list[float | None]]:
         now = self.app.now()
@@ -153,7 +139,8 @@ class Dashboard:
                 found += await self.app.journal.lines(stage, days[name], last=last)
             return [line for one in found if (line := counted(one.at, one.counts)) is not None]
 
-        return series(await lines("dispatch"), await lines("collect"), now=now.timestamp(), minutes=minutes)
+        dispatch, collect = await asyncio.gather(lines("dispatch"), lines("collect"))
+        return series(dispatch, collect, now=now.timestamp(), minutes=minutes)
 
     async def _make_quarantine(self, after: str) -> dict[str, Any]:
         container = self.app.quarantine_container

@@ -180,6 +180,19 @@ async def test_totals_add_up_over_runs() -> None:
 # --- the quarantine's documents ---
 
 
+async def test_the_manifests_that_made_pngs_last_are_remembered_for_the_page() -> None:
+    world = World()
+    manifest = await submitted(world, 1)
+    await world.work(manifest, [Result.CONVERTED])
+    world.batch.finish(manifest.id)
+    await world.app().collect()
+    for _ in range(2):  # a run that closes nothing forgets nothing
+        await world.app().collect()
+        state = await world.app().journal.state("collect")
+        assert state is not None
+        assert state.memory["last_closed"] == [manifest.id]
+
+
 async def test_a_newer_quarantined_version_replaces_the_document_of_an_older_one() -> None:
     world = World()
     for _ in range(2):
