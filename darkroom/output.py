@@ -37,8 +37,9 @@ class Output:
         self.remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def document(self, value: Any) -> None:
-        """One JSON document on standard output."""
-        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+        """One JSON document on standard output. JSON's own escapes, where the stream cannot take every character."""
+        unicode = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") in {"utf8", "utf16"}
+        sys.stdout.write(json.dumps(plain(value), ensure_ascii=not unicode, indent=2) + "\n")
 
     def say(self, sentence: str) -> None:
         """A sentence (with markup) for people; nothing under --json."""
