@@ -53,6 +53,7 @@ class Output:
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: int = 0) -> None:
         """A table of text; the last `right` columns are numbers."""
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table.show_header = any(columns)
         for number, column in enumerate(columns):
             numeric = number >= len(columns) - right
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")

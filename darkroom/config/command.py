@@ -44,6 +44,8 @@ def config(
         out.document({"profile": place.name, "settings": rows, "fault": fault})
     else:
         out.say(f"profile: [bold]{safe(place.name)}[/]")
+        if names and not any(groups.values()):
+            out.say(f"\nNo setting has {safe(' or '.join(names))} in its name.")
         for group, found in groups.items():
             if found:
                 out.say("")

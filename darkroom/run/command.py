@@ -41,9 +41,15 @@ def run(
         if not begun.manifests or not wait:
             _tell_start(out, told)
             return
-        with out.progress(unit="images") as progress:
-            bar = progress.add_task("run", total=begun.images)
-            result = darkroom.wait(begun, seconds=timeout, told=lambda now: progress.update(bar, completed=now.done))
+        try:
+            with out.progress(unit="images") as progress:
+                bar = progress.add_task("run", total=begun.images)
+                result = darkroom.wait(
+                    begun, seconds=timeout, told=lambda now: progress.update(bar, completed=now.done)
+                )
+        except KeyboardInterrupt:
+            out.remark(f"run {begun.id} goes on by itself: darkroom status shows how it goes")
+            raise
         seconds = time.monotonic() - started
     if as_json:
         out.document(told | plain(result) | {"seconds": round(seconds, 1), "right": result.right})
