@@ -7,15 +7,18 @@ Beside the images and PNGs: 2,000 closed manifests with their outcomes over thre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pipeline import summary as summaries
 from pipeline.app import App
+from pipeline.collect import LAST_CLOSED
 from pipeline.inbox import PREFIX
 from pipeline.journal import JOURNAL, Line, StageState, to_line
+from pipeline.open_manifest import CLOSED, KNOWN, MEMORY, noted
+from pipeline.quarantine import QUARANTINE
 from pipeline.sealing import SEALED
-from pipeline.storage import Container
+from pipeline.storage import Container, listed
 from pipeline.summary import Summary
 from shared import arrival as arrivals
 from shared import manifest as manifests
@@ -27,17 +30,18 @@ from shared.naming import Naming
 from shared.outcome import Outcome, Result
 from shared.quarantine import Quarantined
 
-CLOSED, OPEN, QUARANTINED = 2_000, 40, 400
+DONE, OPEN, QUARANTINED = 2_000, 40, 400
 IMAGES = 500
 """Images of a manifest in flight."""
 JOB = "darkroom-benchmark"
+SEEN = {"tasks": {"active": 30, "running": 10}, "pool": {"exists": True, "nodes": {"running": 10}}}
 AT_ONCE = 16
 
 
 async def populate(app: App) -> None:
     """Writes all of it, with the application's own documents."""
     now = app.now()
-    closed = [_id(now - timedelta(seconds=600 + 120 * number), 2**31 + number, 0) for number in range(CLOSED)]
+    closed = [_id(now - timedelta(seconds=600 + 120 * number), 2**31 + number, 0) for number in range(DONE)]
     work = [_closed(app, one, now) for one in closed]
     work += [_quarantined(app, number, now) for number in range(QUARANTINED)]
     begun = [now - timedelta(minutes=3 * (number // 10)) for number in range(OPEN)]
@@ -51,7 +55,9 @@ async def populate(app: App) -> None:
             await one
 
     await asyncio.gather(*(bounded(one) for one in work))
-    await _stages(app, now, closed[:3])
+    await run_stages(app, closed)
+    await _journal(app, "dispatch", now, {"arrivals": 60.0, "open_images": 20_000.0, "nodes_running": 10.0})
+    await _journal(app, "collect", now, {"converted": 60.0, "rejected": 1.0})
 
 
 def _id(at: datetime, plan: int, number: int) -> str:
@@ -127,20 +133,26 @@ async def _inbox(app: App, number: int, now: datetime) -> None:
     await _append(app.manifests, f"{PREFIX}process-{number}/000000.jsonl", b"".join(map(arrivals.to_line, arrived)))
 
 
-async def _stages(app: App, now: datetime, last_closed: list[str]) -> None:
-    totals = {"converted": 95_000, "closed": CLOSED, "quarantined": QUARANTINED, "bytes_out": 95_000 * 5_000_000}
+async def run_stages(app: App, closed: Sequence[str] = ()) -> None:
+    """The stages' states, as if they had just run: what they saw is believed for two minutes only."""
+    now = app.now()
+    before = await app.journal.state("collect")
+    known = before.memory if before else {LAST_CLOSED: closed[:2], CLOSED: closed[:KNOWN]}
+    memories = {
+        "dispatch": {MEMORY: noted(await listed(app.manifests, SEALED, metadata=True), now)},
+        "collect": known,
+    }
+    totals = {"converted": 95_000, "closed": DONE, "quarantined": QUARANTINED, "bytes_out": 95_000 * 5_000_000}
     for stage in ("ingest", "dispatch", "collect", "sweep", "retention"):
         state = StageState(
             stage=stage,
             started=now.isoformat(),
             finished=now.isoformat(),
-            seen={"tasks": {"active": 30, "running": 10}, "pool": {"exists": True, "nodes": {"running": 10}}},
+            seen={**SEEN, QUARANTINE: QUARANTINED},
             totals=totals if stage == "collect" else {},
-            memory={"last_closed": last_closed} if stage == "collect" else {},
+            memory=memories.get(stage, {}),
         )
         await app.journal.write(state)
-    await _journal(app, "dispatch", now, {"arrivals": 60.0, "open_images": 20_000.0, "nodes_running": 10.0})
-    await _journal(app, "collect", now, {"converted": 60.0, "rejected": 1.0})
 
 
 async def _journal(app: App, stage: str, now: datetime, counts: Mapping[str, float]) -> None:

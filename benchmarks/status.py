@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.azurite import Azurite
 from benchmarks.filling import filler
 from benchmarks.host import NO_BATCH, QUIET, ROOT, Host, host
-from benchmarks.population import populate
+from benchmarks.population import populate, run_stages
 from benchmarks.table import Table
 from darkroom.app_door import AppDoor
 from pipeline.clients import open_app
@@ -79,6 +79,8 @@ async def _fill(endpoint: str, environ: dict[str, str], images: int) -> None:
 
 async def _round(azurite: Azurite, environ: dict[str, str], folder: Path, answers: dict[str, Answers]) -> None:
     """Every question to a function app that was just started: it remembers nothing."""
+    async with open_app(environ) as app:
+        await run_stages(app)
     for what, path in PATHS.items():
         async with host(environ, folder) as running:
             _ask(running, "/api/dashboard/page")  # the app is loaded; its clients are not open yet

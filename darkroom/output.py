@@ -11,13 +11,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 ProfileOption = Annotated[
     str, typer.Option("--profile", metavar="WHERE", help="A local cloud's folder, a settings file, or a name.")
@@ -63,13 +65,15 @@ class Output:
 
     def progress(self, *, unit: str = "") -> Progress:
         """A progress bar on standard error; hidden where nobody watches."""
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        from rich import progress  # noqa: PLC0415 (a status is asked for often, and shows none)
+
+        return progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(unit),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=self.remarks,
             disable=self.as_json or not self.remarks.is_terminal,
             transient=True,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline import jobs
+from pipeline import jobs, open_manifest
 from pipeline.batch import Batch, JobMissingError, TaskCounts
 from pipeline.inbox import PREFIX
 from pipeline.journal import Journal, Run
@@ -156,8 +156,13 @@ class Dispatch:
         run.counts["jobs_deleted"] += deleted
 
     async def _see(self, run: Run, open_manifests: Sequence[Listed]) -> None:
-        inboxes, refused = await asyncio.gather(listed(self.manifests, PREFIX), listed(self.manifests, REFUSED))
+        inboxes, refused, opened = await asyncio.gather(
+            listed(self.manifests, PREFIX),
+            listed(self.manifests, REFUSED),
+            listed(self.manifests, SEALED, metadata=True),  # again: they have their tasks now
+        )
         now = self.now()
+        run.memory[open_manifest.MEMORY] = open_manifest.noted(opened, now)
         oldest = min((blob.created for blob in inboxes if blob.size), default=now)
         images = sum(int(blob.metadata.get("images", "0")) for blob in open_manifests)
         figures = {

@@ -24,6 +24,9 @@ from pipeline.dashboard.progress import MANIFESTS, Progress
 from pipeline.dashboard.reply import Reply, error_reply, json_reply
 from pipeline.dashboard.series import Counted, counted, series
 from pipeline.replay import Chosen
+from pipeline.sealing import SEALED
+from pipeline.storage import BlobMissingError
+from pipeline.summary import archive_name, from_bytes
 
 SPANS = (15, 60, 360, 1440)
 """Minutes that a series may span."""
@@ -86,11 +89,9 @@ class Dashboard:
 
     async def log(self, manifest: str) -> Reply:
         """The end of what a manifest's task printed."""
-        known = _MANIFEST_ID.fullmatch(manifest)
-        sealed = await self.app.manifests.find(f"sealed/{manifest}.json") if known else None
-        job = sealed.metadata.get("job", "") if sealed else ""
+        job = await self._job(manifest) if _MANIFEST_ID.fullmatch(manifest) else ""
         if not job:
-            return error_reply(404, "It has no task (any more); darkroom logs finds the logs of closed manifests.")
+            return error_reply(404, "It has no task (yet).")
         files = []
         batch = self.app.batch
         if isinstance(batch, TaskFiles):
@@ -104,8 +105,19 @@ class Dashboard:
                     text = data.decode("utf-8", "replace")
                     files.append({"name": name, "text": text, "cut": size > len(data)})
         if not files:
-            return error_reply(404, "The task has not started, or its node is gone.")
+            return error_reply(404, "The task has not started, or its node and its files are gone.")
         return json_reply({"manifest": manifest, "files": files})
+
+    async def _job(self, manifest: str) -> str:
+        """The job of a manifest's task: of an open one, or one that is archived. Empty where there is none."""
+        sealed = await self.app.manifests.find(f"{SEALED}{manifest}.json")
+        if sealed is not None:
+            return sealed.metadata.get("job", "")
+        name = archive_name(manifest)
+        try:
+            return from_bytes((await self.app.manifests.read(name)).data, where=name).job
+        except BlobMissingError:
+            return ""
 
     async def replay(self, body: object) -> Reply:
         """Brings images back from quarantine: `{"names": [...]}`."""
@@ -126,7 +138,7 @@ class Dashboard:
         running = [one.id for one in status.manifests if one.job]
         wanted = [str(one) for one in closed] + running
         done = await self._done.get("done", lambda: self._progress.of(wanted))
-        return document(status, done, self._progress.recent())
+        return document(status, done, self._progress.recent(), [str(one) for one in closed])
 
     async def _make_series(self, minutes: int) -> dict[str, list[float | None]]:
         now = self.app.now()
@@ -150,6 +162,7 @@ class Dashboard:
                     "name": blob.name,
                     "reason": blob.metadata.get("reason", ""),
                     "when": blob.modified.isoformat(),
+                    "manifest": blob.metadata.get("manifest", ""),
                 }
                 for blob in page.blobs
             ]

@@ -1,7 +1,7 @@
 """How far the manifests in flight are, and which PNGs came last: read from the outcomes, a bounded number at a time.
 
 A list is what costs most (docs/dashboard.md), and the ids of manifests begin with their time: one list of what they
-begin with in common finds the outcomes of all that were made in the same hour.
+begin with in common finds the outcomes of all that were made in the same hour. A look takes one such list.
 """
 
 from __future__ import annotations
@@ -41,30 +41,42 @@ class Progress:
     outcomes: Container
     _done: OrderedDict[str, tuple[str, frozenset[tuple[str, str]]]] = field(default_factory=OrderedDict)
     _recent: dict[str, Recent] = field(default_factory=dict)
+    _runs: dict[str, list[Listed]] = field(default_factory=dict)
+    _looked: dict[str, int] = field(default_factory=dict)
+    _turn: int = 0
 
     async def of(self, manifests: Iterable[str]) -> dict[str, int]:
-        """Images done by manifest, for at most MANIFESTS of them. Costs a list an hour, a read a grown blob."""
+        """Images done by manifest, for at most MANIFESTS of them, as far as is known.
+
+        Costs one list, of those of one hour (the hours take turns: of the others, what was found before is told),
+        and a read a grown blob.
+        """
         chosen = sorted(set(list(manifests)[:MANIFESTS]))
-        runs: dict[str, list[Listed]] = {manifest: [] for manifest in chosen}
-        for blob in await self._listed(chosen) if chosen else ():
-            runs.get(blob.name.split("/")[0], []).append(blob)
-        counts = await asyncio.gather(*(self._count(runs[manifest]) for manifest in chosen))
-        return dict(zip(chosen, counts, strict=True))
+        hours: dict[str, list[str]] = {}
+        for manifest in chosen:
+            hours.setdefault(manifest[:HOUR], []).append(manifest)
+        if hours:
+            self._turn += 1
+            turn = min(hours, key=lambda hour: (self._looked.get(hour, 0), -len(hours[hour])))
+            self._looked = {hour: self._looked.get(hour, 0) for hour in hours} | {turn: self._turn}
+            found = await self._listed(hours[turn])
+            self._runs |= {one: [blob for blob in found if blob.name.split("/")[0] == one] for one in hours[turn]}
+        self._runs = {one: self._runs[one] for one in chosen if one in self._runs}
+        counts = await asyncio.gather(*(self._count(runs) for runs in self._runs.values()))
+        return dict(zip(self._runs, counts, strict=True))
 
     async def _listed(self, manifests: Sequence[str]) -> list[Listed]:
-        """The outcome blobs of some manifests (sorted), and of others whose names lie between.
+        """The outcome blobs of manifests (sorted) of one hour, and of others whose names lie between.
 
-        One page; where that is not all, or the manifests are of different hours, they are asked for in two parts.
+        One page; where that is not all, they are asked for in two parts.
         """
         first = manifests[0]
         if len(manifests) == 1:
             return await listed(self.outcomes, f"{first}/")
-        together = _alike(first, manifests[-1])
-        if together >= HOUR:
-            async for page in self.outcomes.pages(first[:together], size=PAGE):
-                if not page.marker:
-                    return list(page.blobs)
-                break
+        async for page in self.outcomes.pages(first[: _alike(first, manifests[-1])], size=PAGE):
+            if not page.marker:
+                return list(page.blobs)
+            break
         near = [_alike(one, another) for one, another in pairwise(manifests)]
         cut = near.index(min(near)) + 1
         parts = await asyncio.gather(self._listed(manifests[:cut]), self._listed(manifests[cut:]))

@@ -81,7 +81,7 @@ async def test_after_the_last_attempt_an_image_is_quarantined() -> None:
     document = quarantines.from_bytes(blob.data, where="0.jpg")
     assert (document.reason, document.attempts, document.etag) == (ATTEMPTS_EXHAUSTED, 3, manifest.entries[0].etag)
     assert "out of memory" in document.detail
-    assert blob.metadata == {"source_etag": document.etag, "reason": ATTEMPTS_EXHAUSTED}
+    assert blob.metadata == {"source_etag": document.etag, "reason": ATTEMPTS_EXHAUSTED, "manifest": manifest.id}
 
 
 @pytest.mark.parametrize("whole_job", [True, False])
