@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command()
 def config(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Only settings with this text.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only settings with this text.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that are not at their default.")] = False,
     profile: ProfileOption = "",
     as_json: JsonOption = False,
