@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +25,7 @@ import aiohttp
 from azure.storage.blob.aio import BlobServiceClient
 
 from benchmarks.azurite import Azurite
+from benchmarks.host import NO_BATCH, QUIET, host
 from pipeline.clients import open_app
 from pipeline.inbox import PREFIX
 from pipeline.sealing import SEALED, Sealing
@@ -104,18 +100,16 @@ async def measure(
     environ = {
         "STORAGE_CONNECTION_STRING": connection,
         "MANIFESTS_CONTAINER": manifests_in,
-        "BATCH_ENDPOINT": "http://127.0.0.1:9",
-        "BATCH_ACCOUNT": "nobody",
-        "BATCH_KEY": "a2V5",
         "MANIFEST_MAX_AGE": "0",
-        # Timers keep out of the way: this is about ingest.
-        **dict.fromkeys(("DISPATCH_SCHEDULE", "COLLECT_SCHEDULE", "SWEEP_SCHEDULE"), "0 0 0 1 1 *"),
+        **NO_BATCH,
+        **QUIET,
     }
     async with BlobServiceClient.from_connection_string(connection) as service:
         await service.create_container(manifests_in)
         made = _events(events, endpoint, random.Random(seed))
         deliveries = _deliveries(made, random.Random(seed + 1))
-        async with _host(environ, folder) as webhook:
+        async with host(environ, folder) as running:
+            webhook = f"{running.url}/runtime/webhooks/EventGrid?functionName=ingest&code={running.event_grid_key}"
             began = time.perf_counter()
             await _post(webhook, deliveries, at_once)
             seconds = time.perf_counter() - began
@@ -202,38 +196,6 @@ async def _cut(environ: dict[str, str]) -> Counter[tuple[str, str]]:
                 manifest = manifests.from_bytes((await app.manifests.read(blob.name)).data, where=blob.name)
                 entries.update(entry.key for entry in manifest.entries)
     return entries
-
-
-@asynccontextmanager
-async def _host(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
-    """The function app in the local Functions host; the URL of its Event Grid webhook."""
-    keys = folder / "keys.json"
-    command = [
-        sys.executable,
-        "-m",
-        "localcloud.functions",
-        "--app-root",
-        str(ROOT),
-        "--port",
-        "0",
-        "--keys",
-        str(keys),
-    ]
-    log = folder / "host.log"
-    with log.open("w") as out:  # a pipe that nobody empties would stop the host
-        process = subprocess.Popen(  # noqa: ASYNC220 (once, before anything else runs)
-            command, cwd=ROOT, stdout=out, stderr=out, env={"PATH": os.environ["PATH"], **environ}
-        )
-    try:
-        while not (ready := re.search(r"^ready (\S+)", log.read_text(), re.MULTILINE)):
-            if process.poll() is not None:
-                raise SystemExit(f"the host did not start:\n{log.read_text()}")
-            await asyncio.sleep(0.05)
-        key = json.loads(keys.read_text())["event_grid"]
-        yield f"{ready.group(1)}/runtime/webhooks/EventGrid?functionName=ingest&code={key}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
+
+# Typer checks arguments with pydantic, which would search all installed packages for plugins first: 40 ms of each call.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 import typer
 from typer.main import get_command
@@ -56,16 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.lastResort = logging.NullHandler()
     try:
         get_command(app)(args=arguments, prog_name="darkroom")
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted. Nothing more may be written, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.NOT_OK)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the one place where every error ends)
+        if _reader_left(error):
+            # It (head, less) has what it wanted. Nothing more may be written, at exit neither.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(ExitCode.NOT_OK)
         failure = explain(error)
         sys.stderr.write(f"darkroom: {failure.message}\n")
         if failure.hint:
             sys.stderr.write(f"  {failure.hint}\n")
         sys.exit(failure.code)
+
+
+def _reader_left(error: BaseException) -> bool:
+    """A write to a pipe that nobody reads any more. Windows calls it an invalid argument."""
+    windows = sys.platform == "win32"
+    return isinstance(error, BrokenPipeError) or (
+        windows and isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
+    )
 
 
 def _speak_utf8() -> None:

@@ -45,10 +45,16 @@ class CommandError(DarkroomError):
         self.hint = hint
 
 
+class ProfileError(SettingsError):
+    """There is no such system to talk to: no setting can be shown either."""
+
+
 def explain(error: BaseException) -> Failure:
     """The failure that an error means, whichever library raised it."""
     if isinstance(error, CommandError):
         return Failure(code=error.code, message=str(error), hint=error.hint)
+    if isinstance(error, ProfileError):
+        return Failure(code=ExitCode.SETTINGS, message=str(error))
     if isinstance(error, SettingsError):
         return Failure(code=ExitCode.SETTINGS, message=str(error), hint="darkroom config shows every setting.")
     if isinstance(error, DocumentError):
@@ -117,7 +123,8 @@ def _explain_system(error: BaseException) -> Failure | None:
             hint="pip install 'darkroom[local]' brings everything.",
         )
     if isinstance(error, OSError):
-        return Failure(code=ExitCode.NOT_OK, message=_first_line(error))
+        said = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else _first_line(error)
+        return Failure(code=ExitCode.NOT_OK, message=said)
     return None
 
 

@@ -11,13 +11,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 ProfileOption = Annotated[
     str, typer.Option("--profile", metavar="WHERE", help="A local cloud's folder, a settings file, or a name.")
@@ -37,8 +39,9 @@ class Output:
         self.remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def document(self, value: Any) -> None:
-        """One JSON document on standard output."""
-        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+        """One JSON document on standard output. JSON's own escapes, where the stream cannot take every character."""
+        unicode = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") in {"utf8", "utf16"}
+        sys.stdout.write(json.dumps(plain(value), ensure_ascii=not unicode, indent=2) + "\n")
 
     def say(self, sentence: str) -> None:
         """A sentence (with markup) for people; nothing under --json."""
@@ -52,6 +55,7 @@ class Output:
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: int = 0) -> None:
         """A table of text; the last `right` columns are numbers."""
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table.show_header = any(columns)
         for number, column in enumerate(columns):
             numeric = number >= len(columns) - right
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -61,13 +65,15 @@ class Output:
 
     def progress(self, *, unit: str = "") -> Progress:
         """A progress bar on standard error; hidden where nobody watches."""
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        from rich import progress  # noqa: PLC0415 (a status is asked for often, and shows none)
+
+        return progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(unit),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=self.remarks,
             disable=self.as_json or not self.remarks.is_terminal,
             transient=True,

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.failure import ProfileError
 from shared.app_settings import AppSettings, read_app_settings
 from shared.errors import SettingsError
 
@@ -82,7 +83,7 @@ def find_profile(choice: str | None, environ: Mapping[str, str], folder: Path) -
     endpoints = folder / LOCAL_CLOUD / "endpoints.json"
     if endpoints.is_file():
         return _local_cloud(endpoints, name=f"local cloud ./{LOCAL_CLOUD}")
-    raise SettingsError(
+    raise ProfileError(
         "No system to talk to. Start a local cloud here (make up), name one (--profile DIR, a file, or a name from "
         "darkroom.toml), or set STORAGE_ACCOUNT_URL and BATCH_ENDPOINT in the environment."
     )
@@ -102,7 +103,7 @@ def _chosen(wanted: str, environ: Mapping[str, str], folder: Path) -> Profile:
     if path.is_dir():
         endpoints = path / "endpoints.json"
         if not endpoints.is_file():
-            raise SettingsError(f"--profile {wanted}: no endpoints.json there; is a local cloud running in it?")
+            raise ProfileError(f"--profile {wanted}: no endpoints.json there; is a local cloud running in it?")
         return _local_cloud(endpoints, name=f"local cloud {wanted}")
     if path.is_file():
         return _from_file(path, wanted)
@@ -119,7 +120,7 @@ def _by_name(name: str, environ: Mapping[str, str], folder: Path) -> Profile:
     azd = folder / ".azure" / name / ".env"
     if azd.is_file():
         return Profile(name=f"{name} (azd)", source=str(azd.relative_to(folder)), values=_env_file(azd))
-    raise SettingsError(
+    raise ProfileError(
         f"--profile {name}: no such folder, file or name; looked for [profiles.{name}] in "
         f"{', '.join(str(place) for place in places)} and for {azd}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,9 +30,6 @@ from shared.events import Ignored, ImageSource, account_of
 
 SWEEP_SECONDS = 420.0
 """One run of the sweep; host.json ends a function after ten minutes."""
-
-QUARANTINE_COUNTED = 50
-"""Quarantined images that a status counts itself."""
 
 _log = logging.getLogger("darkroom.sweep")
 
@@ -162,14 +159,7 @@ class App:
 
     async def status(self) -> Status:
         """The whole at a glance, from a bounded number of requests."""
-        status = await gather(self.manifests, self.journal, now=self.now())
-        if (status.quarantined or 0) > QUARANTINE_COUNTED:
-            return status
-        async for page in self.quarantine_container.pages(size=QUARANTINE_COUNTED):
-            if not page.marker:  # it is small enough to be counted; else what the stages know has to do
-                return replace(status, quarantined=len(page.blobs))
-            break
-        return status
+        return await gather(self.manifests, self.quarantine_container, self.journal, now=self.now())
 
     @property
     def replay(self) -> Replay:

@@ -13,7 +13,8 @@ from pipeline.batch import Batch, JobMissingError, TaskView
 from pipeline.closing import Closed, Closing, End, Publisher, manifest_id
 from pipeline.inbox import Inbox
 from pipeline.journal import Journal, Run
-from pipeline.quarantine import Quarantine
+from pipeline.open_manifest import CLOSED, KNOWN
+from pipeline.quarantine import QUARANTINE, Quarantine
 from pipeline.sealing import SEALED
 from pipeline.storage import Container, Listed, StorageError, listed
 from shared.app_settings import BatchSettings, PipelineSettings
@@ -26,6 +27,8 @@ MARGIN = timedelta(minutes=15)
 """How far the clocks of storage and Batch may differ."""
 WIDTH = 6
 """Manifests closed at once: bounds memory as well as requests."""
+LAST_CLOSED, REMEMBERED = "last_closed", 2
+"""What the state's memory calls the manifests that were closed last and made PNGs, and how many it keeps."""
 TOTALS = frozenset(
     {
         *(result.value for result in Result),
@@ -61,8 +64,15 @@ class Collect:
             closed = await self._close_all(ended, run)
             await self._forget_quarantined(closed, run)
             run.seen = {"open": len(submitted) - len(closed), **dict(run.counts)}
+            await self._count_quarantine(run)
             run.gauges["open"] = len(submitted) - len(closed)
             if closed:
+                ids = [one.summary.manifest for one in closed]
+                run.memory[CLOSED] = [*run.memory.get(CLOSED, []), *ids][-KNOWN:]
+                # The page shows their PNGs, and would else have to look for them in the archive.
+                run.memory[LAST_CLOSED] = [one.summary.manifest for one in closed if one.converted][-REMEMBERED:] or (
+                    run.memory.get(LAST_CLOSED, [])
+                )
                 _log.info(
                     "event=collect closed=%d done=%d rejected=%d retried=%d failed_tasks=%d",
                     len(closed),
@@ -136,6 +146,16 @@ class Collect:
 
         results = await asyncio.gather(*(close(blob, end) for blob, end in ended))
         return [closed for closed in results if closed is not None]
+
+    async def _count_quarantine(self, run: Run) -> None:
+        """Once a run, so that a status, which is asked much more often, need not."""
+        try:
+            count = await self.quarantine.count()
+        except StorageError as error:
+            run.failed(error)
+            return
+        if count is not None:
+            run.seen[QUARANTINE] = count
 
     async def _forget_quarantined(self, closed: Sequence[Closed], run: Run) -> None:
         converted: dict[str, str] = {}

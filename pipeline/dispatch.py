@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline import jobs
+from pipeline import jobs, open_manifest
 from pipeline.batch import Batch, JobMissingError, TaskCounts
 from pipeline.inbox import PREFIX
 from pipeline.journal import Journal, Run
 from pipeline.pool_keeper import PoolKeeper
-from pipeline.sealing import SEALED, Sealing
+from pipeline.sealing import REFUSED, SEALED, Sealing
 from pipeline.storage import Container, Listed, listed
 from pipeline.submission import Submission
 from shared.app_settings import AppSettings
@@ -156,8 +156,13 @@ class Dispatch:
         run.counts["jobs_deleted"] += deleted
 
     async def _see(self, run: Run, open_manifests: Sequence[Listed]) -> None:
-        inboxes = await listed(self.manifests, PREFIX)
+        inboxes, refused, opened = await asyncio.gather(
+            listed(self.manifests, PREFIX),
+            listed(self.manifests, REFUSED),
+            listed(self.manifests, SEALED, metadata=True),  # again: they have their tasks now
+        )
         now = self.now()
+        run.memory[open_manifest.MEMORY] = open_manifest.noted(opened, now)
         oldest = min((blob.created for blob in inboxes if blob.size), default=now)
         images = sum(int(blob.metadata.get("images", "0")) for blob in open_manifests)
         figures = {
@@ -170,7 +175,7 @@ class Dispatch:
                 0.0, *((now - blob.created).total_seconds() for blob in open_manifests), 0.0
             ),
         }
-        run.seen = {**figures, **run.seen, "did": dict(run.counts)}
+        run.seen = {**figures, **run.seen, "refused": len(refused), "did": dict(run.counts)}
         run.gauges |= {name: float(value) for name, value in figures.items()}
         _log.info(
             "event=dispatch waiting_inboxes=%d oldest_wait_s=%.0f open_images=%d manifests=%d submitted_tasks=%d",

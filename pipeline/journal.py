@@ -73,6 +73,12 @@ class Line:
     counts: Mapping[str, float]
 
 
+def to_line(line: Line) -> bytes:
+    """The run as one line of a journal, newline included."""
+    body = {"at": line.at, "stage": line.stage, "seconds": round(line.seconds, 3), "counts": dict(line.counts)}
+    return encode(LINE_KIND, SCHEMA, body) + b"\n"
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """A run that is under way: what it fills in is written at its end, however it ends."""
@@ -121,8 +127,7 @@ class Journal:
 
     async def append(self, line: Line) -> None:
         """Adds a line to the day's journal of a stage."""
-        body = {"at": line.at, "stage": line.stage, "seconds": round(line.seconds, 3), "counts": dict(line.counts)}
-        data = encode(LINE_KIND, SCHEMA, body) + b"\n"
+        data = to_line(line)
         name = f"{JOURNAL}{line.at[:10].replace('-', '')}/{line.stage}.jsonl"
         try:
             await self.container.append(name, data)

@@ -15,6 +15,11 @@ from pipeline.storage import BlobChangedError, BlobExistsError, BlobMissingError
 from shared.naming import source_label
 from shared.quarantine import Quarantined, from_bytes, to_bytes
 
+QUARANTINE = "quarantined_now"
+"""What collect's state calls the number of quarantined images."""
+COUNTED = 1000
+"""Quarantined images that are counted by listing them."""
+
 _log = logging.getLogger("darkroom.quarantine")
 
 
@@ -30,7 +35,8 @@ class Quarantine:
 
         Where a document of another version is there, the image in the container decides which of the two is current.
         """
-        data, metadata = to_bytes(document), {"source_etag": document.etag, "reason": document.reason}
+        data = to_bytes(document)
+        metadata = {"source_etag": document.etag, "reason": document.reason, "manifest": document.manifest}
         while True:
             try:
                 await self.container.create(document.name, data, metadata=metadata)
@@ -66,6 +72,12 @@ class Quarantine:
         async for page in self.container.pages(metadata=True):
             stale = [blob for blob in page.blobs if blob.name in converted]
             return sum([await self._forget(blob, converted[blob.name]) for blob in stale])
+        return 0
+
+    async def count(self) -> int | None:
+        """How many there are; None where they are too many to list."""
+        async for page in self.container.pages(size=COUNTED):
+            return None if page.marker else len(page.blobs)
         return 0
 
     async def _forget(self, blob: Listed, etag: str) -> bool:

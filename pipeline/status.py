@@ -8,31 +8,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline import open_manifest
 from pipeline.inbox import PREFIX
 from pipeline.journal import Journal, Line, StageState
-from pipeline.sealing import REFUSED, SEALED
+from pipeline.open_manifest import OpenManifest
+from pipeline.quarantine import QUARANTINE
+from pipeline.sealing import SEALED
 from pipeline.storage import BlobMissingError, Container, Listed
 
 STAGES = ("ingest", "dispatch", "collect", "sweep", "retention")
 MANIFESTS_SHOWN = 500
 RATE_MINUTES = 10
+QUARANTINE_COUNTED = 50
+"""Quarantined images that a status counts itself."""
 SAMPLE = 64_000
 """Bytes of one inbox that are read to count arrivals."""
 LINE = 270
 """Bytes of an arrival's line, roughly."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenManifest:
-    """A manifest that is not closed."""
-
-    id: str
-    images: int
-    bytes: int
-    created: str
-    job: str = ""
-    """Empty: not submitted yet."""
-    submitted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +42,15 @@ class Status:
     unsubmitted: int
     manifests: tuple[OpenManifest, ...]
     refused: int
-    """Inboxes that this release cannot read."""
+    """Inboxes that this release cannot read, as the last dispatch saw."""
     tasks: Mapping[str, int]
     nodes: Mapping[str, int]
     pool: Mapping[str, Any]
     totals: Mapping[str, int]
     """Since ever, as collect counted."""
     quarantined: int | None
-    """As the last complete sweep saw; before the first, what collect put there. None: nothing is known."""
+    """Counted where it is small; else as the last complete sweep saw; before the first, what collect put there. None:
+    nothing is known."""
     rates: Mapping[str, float]
     stages: Mapping[str, StageState | None]
     troubles: tuple[Mapping[str, Any], ...] = field(default=())
@@ -96,16 +89,21 @@ class Status:
         }
 
 
-async def gather(manifests: Container, journal: Journal, *, now: datetime) -> Status:
-    """Reads the stages' states, the journals' last lines, and one page each of inboxes, open manifests and refusals."""
+async def gather(manifests: Container, quarantine: Container, journal: Journal, *, now: datetime) -> Status:
+    """Reads the stages' states, the journals' last lines, and one page of inboxes.
+
+    What the stages saw a moment ago is taken from their states while these are young, and listed where they are not.
+    """
     states = await asyncio.gather(*(journal.state(stage) for stage in STAGES))
-    inboxes, opened, refused = await asyncio.gather(
-        _first_page(manifests, PREFIX), _first_page(manifests, SEALED), _first_page(manifests, REFUSED)
-    )
-    lines = await asyncio.gather(*(journal.lines(stage, now, last=32_000) for stage in ("dispatch", "collect")))
     stages = dict(zip(STAGES, states, strict=True))
+    inboxes, opened, quarantined, lines = await asyncio.gather(
+        _first_page(manifests, PREFIX),
+        _opened(manifests, stages, now),
+        _quarantined(quarantine, stages, now),
+        asyncio.gather(*(journal.lines(stage, now, last=32_000) for stage in ("dispatch", "collect"))),
+    )
     dispatch = stages["dispatch"].seen if stages["dispatch"] else {}
-    pool = _mapping(dispatch.get("pool"))
+    pool, refused = _mapping(dispatch.get("pool")), _count(dispatch.get("refused"))
     waiting_bytes = sum(blob.size for blob in inboxes)
     oldest = min((blob.created for blob in inboxes if blob.size), default=now)
     return Status(
@@ -115,18 +113,18 @@ async def gather(manifests: Container, journal: Journal, *, now: datetime) -> St
         waiting=await _waiting(manifests, inboxes),
         oldest_waiting_seconds=max(0.0, round((now - oldest).total_seconds(), 1)),
         open_manifests=len(opened),
-        open_images=sum(_number(blob, "images") for blob in opened),
-        unsubmitted=sum(1 for blob in opened if not blob.metadata.get("job")),
-        manifests=tuple(_manifest(blob) for blob in opened[:MANIFESTS_SHOWN]),
-        refused=len(refused),
+        open_images=sum(one.images for one in opened),
+        unsubmitted=sum(1 for one in opened if not one.job),
+        manifests=tuple(opened[:MANIFESTS_SHOWN]),
+        refused=refused,
         tasks=_mapping(dispatch.get("tasks")),
         nodes=_mapping(pool.get("nodes")),
         pool=pool,
         totals=stages["collect"].totals if stages["collect"] else {},
-        quarantined=_quarantined(stages["sweep"], stages["collect"]),
+        quarantined=quarantined,
         rates=_rates(lines[0], lines[1], now),
         stages=stages,
-        troubles=tuple(_troubles(stages, pool, len(refused))),
+        troubles=tuple(_troubles(stages, pool, refused)),
     )
 
 
@@ -150,27 +148,44 @@ async def _first_page(container: Container, prefix: str) -> Sequence[Listed]:
     return ()
 
 
-def _manifest(blob: Listed) -> OpenManifest:
-    return OpenManifest(
-        id=blob.name.removeprefix(SEALED).removesuffix(".json"),
-        images=_number(blob, "images"),
-        bytes=_number(blob, "bytes"),
-        created=blob.created.isoformat(),
-        job=blob.metadata.get("job", ""),
-        submitted=blob.metadata.get("submitted", ""),
-    )
-
-
-def _number(blob: Listed, key: str) -> int:
-    value = blob.metadata.get(key, "0")
-    return int(value) if value.isdecimal() else 0
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _mapping(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
 
 
-def _quarantined(sweep: StageState | None, collect: StageState | None) -> int | None:
+async def _opened(
+    manifests: Container, stages: Mapping[str, StageState | None], now: datetime
+) -> Sequence[OpenManifest]:
+    found = open_manifest.known(_memory(stages["dispatch"]), _memory(stages["collect"]), now=now)
+    if found is not None:
+        return found
+    return [open_manifest.open_manifest(blob) for blob in await _first_page(manifests, SEALED)]
+
+
+def _memory(state: StageState | None) -> Mapping[str, Any]:
+    return state.memory if state else {}
+
+
+async def _quarantined(container: Container, stages: Mapping[str, StageState | None], now: datetime) -> int | None:
+    """As collect counted it a moment ago, or counted here, where it is small; else what the stages know has to do."""
+    sweep, collect = stages["sweep"], stages["collect"]
+    known = _quarantine_known(sweep, collect)
+    if collect and collect.finished and now - datetime.fromisoformat(collect.finished) < open_manifest.YOUNG:
+        counted = collect.seen.get(QUARANTINE)
+        if isinstance(counted, int):
+            return counted
+    if (known or 0) <= QUARANTINE_COUNTED:
+        async for page in container.pages(size=QUARANTINE_COUNTED):
+            if not page.marker:
+                return len(page.blobs)
+            break
+    return known
+
+
+def _quarantine_known(sweep: StageState | None, collect: StageState | None) -> int | None:
     report = _mapping(sweep.memory.get("report")) if sweep else {}
     if report:
         return int(_mapping(report.get("counts")).get("quarantined", 0))

@@ -22,7 +22,7 @@ Older = Annotated[
 
 @app.command()
 def clean(
-    what: Annotated[list[Kind], typer.Argument(metavar="WHAT…", help=" · ".join(kind.value for kind in Kind))],
+    what: Annotated[list[Kind], typer.Argument(metavar="WHAT", help=" · ".join(kind.value for kind in Kind))],
     *,
     prefix: PrefixOption = "",
     older_than: Older = "",
@@ -36,11 +36,10 @@ def clean(
     before = since(older_than, datetime.now(UTC)) if older_than else None
 
     async def work(connection: Connection) -> dict[str, int]:
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for kind in what:
             for blobs in blobs_of(kind, connection.settings.storage, prefix=prefix, before=before):
-                known = found.setdefault(blobs.container, [])
-                known.extend(name for name in await find_blobs(connection, blobs) if name not in set(known))
+                found.setdefault(blobs.container, {}).update(dict.fromkeys(await find_blobs(connection, blobs)))
         jobs = []
         if Kind.JOBS in what or Kind.EVERYTHING in what:
             jobs = await find_jobs(connection, before=before, open_too=Kind.EVERYTHING in what)
@@ -58,7 +57,7 @@ def clean(
 
             await remove_jobs(connection, jobs, advance)
             for container, names in found.items():
-                await remove_blobs(connection, container, names, advance)
+                await remove_blobs(connection, container, list(names), advance)
         return counts
 
     counts = connected(profile, work)

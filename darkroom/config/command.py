@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command()
 def config(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Only settings with this text.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only settings with this text.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that are not at their default.")] = False,
     profile: ProfileOption = "",
     as_json: JsonOption = False,
@@ -44,6 +44,8 @@ def config(
         out.document({"profile": place.name, "settings": rows, "fault": fault})
     else:
         out.say(f"profile: [bold]{safe(place.name)}[/]")
+        if names and not any(groups.values()):
+            out.say(f"\nNo setting has {safe(' or '.join(names))} in its name.")
         for group, found in groups.items():
             if found:
                 out.say("")

@@ -31,6 +31,7 @@ def cost(
     now = datetime.now(UTC)
     start = since(when, now)
     found = asyncio.run(_read(current_profile(profile), start, now))
+    priced = bool(price or dedicated_price)
     money = found.money(price, dedicated_price)
     per_thousand = found.node_hours / found.images * 1000 if found.images else None
     if as_json:
@@ -44,14 +45,14 @@ def cost(
                 "busy": round(found.busy, 3),
                 "images": found.images,
                 "node_hours_per_1000": None if per_thousand is None else round(per_thousand, 4),
-                "money": round(money, 4),
-                "money_per_1000": round(money / found.images * 1000, 4) if found.images else None,
+                "money": round(money, 4) if priced else None,
+                "money_per_1000": round(money / found.images * 1000, 4) if priced and found.images else None,
                 "looked": found.looked,
                 "unseen_hours": round(found.unseen_hours, 3),
             }
         )
         return
-    _tell(out, found, money, priced=bool(price or dedicated_price))
+    _tell(out, found, money, priced=priced)
 
 
 async def _read(place: Profile, start: datetime, now: datetime) -> Spending:

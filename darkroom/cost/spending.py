@@ -49,7 +49,7 @@ def spend(dispatch: Iterable[Line], collect: Iterable[Line], *, since: datetime,
     looks = _looks(dispatch, since, now)
     seconds: dict[str, float] = {}
     dedicated = spot = seen = 0.0
-    ends = [at for at, _ in looks[1:]] + [now]
+    ends = [*(at for at, _ in looks[1:]), now][: len(looks)]
     for (at, line), end in zip(looks, ends, strict=True):
         held = min(LONGEST_GAP, (end - at).total_seconds())
         seen += held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from darkroom.demo.subjects import Subject, subjects
 from darkroom.demo.verify import wrong_pngs
 from darkroom.demo.view import View
 from darkroom.demo.watch import Sight, look
-from darkroom.failure import ExitCode
+from darkroom.failure import CommandError, ExitCode
 from shared.naming import Naming
 
 app = typer.Typer()
@@ -62,6 +63,10 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder of the local cloud.")] = False,
 ) -> None:
     """Start a local cloud, drop images, watch nodes come and go, compare every PNG with its source to the pixel."""
+    if sys.platform == "win32":
+        raise CommandError(
+            "The local cloud runs on Linux and macOS.", code=ExitCode.SETTINGS, hint="On Windows: inside WSL."
+        )
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import compileall
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -126,6 +125,8 @@ def _unpack(archive: zipfile.ZipFile, expected: str, home: Path) -> None:
 @contextlib.contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
     """Held by one process of the node at a time; let go by the kernel when the process dies."""
+    import fcntl  # noqa: PLC0415 (nodes run Linux; the package is also built where there is none)
+
     before = os.umask(0)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     os.umask(before)

@@ -19,13 +19,13 @@ app = typer.Typer()
 
 @app.command()
 def drop(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, or folders with everything in them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders with everything in them.")],
     prefix: Annotated[str, typer.Option(help="Goes before every blob's name, as in `batch-7/`.")] = "",
     dry_run: DryRunOption = False,
     profile: ProfileOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Upload images. Files with other names than a JPG's are left, and said so. Exit 1 when one failed."""
+    """Upload images. Files with other names than a JPG's are left, and said so. Exit 1 when an image was not."""
     out = Output(as_json=as_json)
     selection = list(select(paths, prefix))
     chosen = [entry for entry in selection if isinstance(entry, Chosen)]
@@ -34,8 +34,7 @@ def drop(
     if not dry_run and chosen:
         dropped = connected(profile, lambda connection: _upload(connection, chosen, out))
     _tell(out, chosen, left, dropped, dry_run=dry_run)
-    missing = any(entry.reason.startswith("no such") for entry in left)
-    if missing or any(entry.done is Done.FAILED for entry in dropped):
+    if any(entry.wanted for entry in left) or any(entry.done is Done.FAILED for entry in dropped):
         raise typer.Exit(ExitCode.NOT_OK)
 
 

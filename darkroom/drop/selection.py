@@ -23,6 +23,8 @@ class Left:
 
     path: Path
     reason: str
+    wanted: bool = True
+    """Whether it was an image, or named by the person: then leaving it is a failure."""
 
 
 def select(paths: Iterable[Path], prefix: str) -> Iterator[Chosen | Left]:
@@ -39,7 +41,9 @@ def select(paths: Iterable[Path], prefix: str) -> Iterator[Chosen | Left]:
 
 def _judge(path: Path, name: str) -> Chosen | Left:
     if not is_jpeg_name(name):
-        return Left(path=path, reason="not a JPG name (.jpg .jpeg .jpe .jfif)")
+        return Left(path=path, reason="not a JPG name (.jpg .jpeg .jpe .jfif)", wanted=False)
+    if any(character < " " or character == "\x7f" for character in name):
+        return Left(path=path, reason="its name has a control character, which listings of blobs cannot carry")
     if len(name.encode("utf-16-le", "surrogatepass")) // 2 > MAX_BLOB_NAME:
         return Left(path=path, reason=f"its blob's name would be longer than {MAX_BLOB_NAME} characters")
     try:

@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
-from darkroom.failure import CommandError, ExitCode
+from darkroom.failure import CommandError, ExitCode, ProfileError
 from darkroom.formula.lint import lint
+from darkroom.output import ProfileOption
+from darkroom.profile import CHOICE, current_profile
 from localcloud.batch.autoscale import FormulaError, SampleStore, compile_formula, failed_evaluation
 from pipeline.scaling import build_formula
 from shared.app_settings import PoolSettings
@@ -25,10 +27,10 @@ Source = Annotated[str, typer.Argument(metavar="[FILE]", help="A formula; - read
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-def formula_text(source: str) -> str:
+def formula_text(source: str, profile: str = "") -> str:
     """The text of a formula: of a file, of standard input, or, without a source, the one built from settings."""
     if not source:
-        return build_formula(_pool())
+        return build_formula(_pool(profile))
     if source == "-":
         return sys.stdin.read()
     try:
@@ -37,18 +39,25 @@ def formula_text(source: str) -> str:
         raise CommandError(f"{source}: {error.strerror}", code=ExitCode.NOT_FOUND) from error
 
 
-def _pool() -> PoolSettings:
-    return read(PoolSettings, os.environ)
+def _pool(profile: str = "") -> PoolSettings:
+    """The settings of the profile; where there is none, those of the environment: a formula needs no system."""
+    try:
+        return read(PoolSettings, current_profile(profile).values)
+    except ProfileError:
+        if profile or os.environ.get(CHOICE):
+            raise
+        return read(PoolSettings, os.environ)
 
 
 @app.command("lint")
 def lint_command(
     source: Source = "",
     slots: Annotated[int, typer.Option(help="Task slots per node (else from settings).", min=0)] = 0,
+    profile: ProfileOption = "",
     as_json: Json = False,
 ) -> None:
     """What a formula will do that its author did not mean. Exit code 1 where something was found."""
-    findings = lint(formula_text(source), slots=slots or _pool().slots_per_node)
+    findings = lint(formula_text(source, profile), slots=slots or _pool(profile).slots_per_node)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     for finding in [] if as_json else findings:
@@ -60,29 +69,32 @@ def lint_command(
 
 
 @app.command("show")
-def show() -> None:
+def show(*, profile: ProfileOption = "", as_json: Json = False) -> None:
     """The formula that Darkroom builds from the settings."""
-    typer.echo(build_formula(_pool()), nl=False)
+    formula = build_formula(_pool(profile))
+    typer.echo(json.dumps({"formula": formula}, indent=2) + "\n" if as_json else formula, nl=False)
 
 
 @app.command("eval")
 def evaluate(
     source: Source = "",
+    *,
     metric: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A metric or target, as PendingTasks=12.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="The samples go back so far.", min=0)] = 60,
     at: Annotated[str, typer.Option(help="The time of the evaluation, ISO 8601 (else now).")] = "",
+    profile: ProfileOption = "",
     as_json: Json = False,
 ) -> None:
     """Evaluate a formula with metrics of your choosing, steady for the last minutes. Nothing is sent to Azure."""
     values = _values(metric or [])
     now = _time(at)
     current = {"$TargetDedicatedNodes": 0.0, "$TargetLowPriorityNodes": 0.0}
-    current |= {"$TaskSlotsPerNode": float(_pool().slots_per_node)}
+    current |= {"$TaskSlotsPerNode": float(_pool(profile).slots_per_node)}
     current |= {name: value for name, value in values.items() if name.startswith(("$Target", "$Current", "$TaskSlots"))}
     try:
-        evaluation = compile_formula(formula_text(source)).evaluate(
+        evaluation = compile_formula(formula_text(source, profile)).evaluate(
             now=now, samples=_samples(values, now, minutes), current=current
         )
     except FormulaError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
@@ -31,7 +32,7 @@ def show(*, profile: ProfileOption = "", as_json: JsonOption = False) -> None:
 
 @app.command()
 def scale(
-    nodes: Annotated[int, typer.Argument(min=0, max=5000, help="Spot nodes wanted.")],
+    nodes: Annotated[int, typer.Argument(metavar="N", min=0, max=5000, help="Spot nodes wanted.")],
     *,
     dedicated: Annotated[int, typer.Option(min=0, max=5000, help="Dedicated nodes wanted.")] = 0,
     profile: ProfileOption = "",
@@ -42,6 +43,11 @@ def scale(
     async def work(connection: Connection) -> PoolView:
         from azure.batch.models import BatchNodeDeallocationOption, BatchPoolResizeOptions  # noqa: PLC0415 (slow)
 
+        cap = connection.settings.pool.max_nodes
+        if nodes + dedicated > cap:
+            Output(as_json=as_json).remark(
+                f"[yellow]{nodes + dedicated} nodes are more than POOL_MAX_NODES ({cap}).[/]"
+            )
         await _formula_off(connection)
         options = BatchPoolResizeOptions(
             target_low_priority_nodes=nodes,
@@ -94,7 +100,13 @@ def recreate(*, yes: YesOption = False, profile: ProfileOption = "", as_json: Js
             )
         confirm(f"Delete pool {pool.id} with {sum(pool.nodes.values())} node(s) and make it again?", yes=yes)
         with out.remarks.status("waiting until the old pool is gone"):
-            await recreate_pool(connection)
+            try:
+                await recreate_pool(connection)
+            except asyncio.CancelledError:  # Ctrl-C
+                out.remark(
+                    "The old pool is going, and no new one was made: dispatch does (BATCH_POOL_CREATE), or deploy."
+                )
+                raise
         return await view_pool(connection)
 
     _done(connected(profile, work), "The pool is made again.", as_json=as_json)
@@ -120,15 +132,9 @@ async def _settled(connection: Connection) -> None:
         for _ in range(120):
             if poll.allocation == "steady":
                 return
-            await _pause()
+            await asyncio.sleep(0.5)
             poll = await view_pool(connection)
         raise CommandError(f"Pool {pool.id} is still {poll.allocation}; try again in a minute")
-
-
-async def _pause() -> None:
-    import asyncio  # noqa: PLC0415 (beside its one use)
-
-    await asyncio.sleep(0.5)
 
 
 def _done(pool: PoolView, sentence: str, *, as_json: bool) -> None:

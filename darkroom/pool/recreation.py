@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from darkroom.connection import Connection
 from darkroom.failure import CommandError, ExitCode
@@ -14,7 +15,7 @@ _DEADLINE = 900.0
 async def recreate_pool(connection: Connection) -> None:
     """Deletes the pool, waits until it is gone, creates it alike. Raises CommandError after 15 minutes."""
     from azure.batch.models import BatchPoolCreateOptions  # noqa: PLC0415 (slow to load)
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 (as above)
+    from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError  # noqa: PLC0415 (as above)
 
     client = await connection.batch()
     pool_id = connection.settings.batch.pool_id
@@ -44,7 +45,8 @@ async def recreate_pool(connection: Connection) -> None:
         try:
             await client.get_pool(pool_id)
         except ResourceNotFoundError:
-            await client.create_pool(options)
+            with suppress(ResourceExistsError):  # dispatch was first, and made it from the settings
+                await client.create_pool(options)
             return
         await asyncio.sleep(1)
     raise CommandError(f"Pool {pool_id} was still there after 15 minutes", code=ExitCode.TIMEOUT)

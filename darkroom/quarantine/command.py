@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Images that cannot be converted: list, show, replay, drop.")
 
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="CODE", help="Only those with this reason.")]
-NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[IMAGE…]", help="Images by name.")]
+NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Images by name.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every image in quarantine.")]
 
 

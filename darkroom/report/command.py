@@ -40,6 +40,8 @@ def report(
     out = Output(as_json=as_json)
     now = datetime.now(UTC)
     start = since(when, now)
+    if as_json and csv == Path("-"):
+        raise typer.BadParameter("--json and --csv - both want standard output")
     summary = Summary()
 
     async def work(connection: Connection) -> None:
@@ -76,7 +78,10 @@ def _sinks(stack: ExitStack, csv: Path | None, rows: Path | None) -> list[Rows]:
 
 
 def _tell(out: Output, summary: Summary, written: list[Path]) -> None:
-    out.say(f"{summary.images:,} images from {summary.first or '-'} to {summary.last or '-'}")
+    if summary.images:
+        out.say(f"{summary.images:,} images from {summary.first} to {summary.last}")
+    else:
+        out.say("no outcome in this time")
     out.table("", ["result", "images"], [(r.value, f"{summary.by_result[r]:,}") for r in Result], right=1)
     if summary.by_reason:
         out.say("")

@@ -38,12 +38,19 @@ def run(
         with out.remarks.status("comparing images with PNGs"):
             begun = darkroom.start(prefix=prefix, tasks=wanted)
         told: dict[str, Any] = {"run": begun.id, "images": begun.images, "manifests": list(begun.manifests)}
+        told["on_their_way"] = begun.on_their_way
         if not begun.manifests or not wait:
             _tell_start(out, told)
             return
-        with out.progress(unit="images") as progress:
-            bar = progress.add_task("run", total=begun.images)
-            result = darkroom.wait(begun, seconds=timeout, told=lambda now: progress.update(bar, completed=now.done))
+        try:
+            with out.progress(unit="images") as progress:
+                bar = progress.add_task("run", total=begun.images)
+                result = darkroom.wait(
+                    begun, seconds=timeout, told=lambda now: progress.update(bar, completed=now.done)
+                )
+        except KeyboardInterrupt:
+            out.remark(f"run {begun.id} goes on by itself: darkroom status shows how it goes")
+            raise
         seconds = time.monotonic() - started
     if as_json:
         out.document(told | plain(result) | {"seconds": round(seconds, 1), "right": result.right})
@@ -65,8 +72,10 @@ def run(
 def _tell_start(out: Output, told: dict[str, Any]) -> None:
     if out.as_json:
         out.document(told)
+    elif not told["manifests"] and told["on_their_way"]:
+        out.say(f"nothing new: {told['on_their_way']:,} images are on their way already (darkroom status)")
     elif not told["manifests"]:
-        out.say("nothing to do: every image has its PNG, its place in line, or its quarantine document")
+        out.say("nothing to do: every image has its PNG or its quarantine document")
     else:
         out.say(f"run {told['run']}: {told['images']:,} images in {len(told['manifests'])} task(s) are on their way")
 

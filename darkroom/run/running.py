@@ -38,6 +38,8 @@ class Run:
     images: int
     tasks: int
     """Tasks that were wanted; as many manifests were made as there were images for, and bounds allowed."""
+    on_their_way: int = 0
+    """Images that were in line already, and so are not part of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ async def start(app: App, *, prefix: str, tasks: int | None) -> Run:
         settings=app.settings.pipeline,
         now=app.now,
     )
-    await sweep.run(prefix=prefix, min_age=0.0, deadline=_A_DAY, via="run")
+    report = await sweep.run(prefix=prefix, min_age=0.0, deadline=_A_DAY, via="run")
     pool, limits = app.settings.pool, app.settings.pipeline
     wanted = tasks or pool.max_nodes * pool.slots_per_node
     together = min(limits.manifest_max_images, -(-len(gathered.arrivals) // wanted) or 1)
@@ -116,6 +118,7 @@ async def start(app: App, *, prefix: str, tasks: int | None) -> Run:
         manifests=tuple(one.id for one in made),
         images=sum(len(one.entries) for one in made),
         tasks=wanted,
+        on_their_way=report.counts.get("in_flight", 0),
     )
 
 

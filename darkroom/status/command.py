@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,7 +10,7 @@ import typer
 from darkroom.failure import ExitCode
 from darkroom.output import JsonOption, Output, ProfileOption, safe
 from darkroom.profile import current_profile
-from darkroom.status.asking import Asked, ask_status
+from darkroom.status.asking import ask_status
 from darkroom.status.rendering import render
 
 app = typer.Typer()
@@ -30,7 +28,9 @@ def status(
     out = Output(as_json=as_json)
     place = current_profile(profile)
     if watch:
-        _watch(out, lambda: ask_status(place), every)
+        from darkroom.status.watching import watch as watch_it  # noqa: PLC0415 (only --watch draws)
+
+        watch_it(out, lambda: ask_status(place), every)
         return
     asked = ask_status(place)
     if asked.remark:
@@ -41,19 +41,3 @@ def status(
         out.console.print(render(asked.document, datetime.now(UTC)))
     if any(trouble.get("serious") for trouble in asked.document.get("troubles", ())):
         raise typer.Exit(ExitCode.NOT_OK)
-
-
-def _watch(out: Output, ask: Callable[[], Asked], every: float) -> None:
-    from rich.live import Live  # noqa: PLC0415 (only --watch draws)
-
-    asked = ask()
-    if out.as_json:
-        while True:
-            out.document(asked.document)
-            time.sleep(every)
-            asked = ask()
-    with Live(console=out.console, screen=out.console.is_terminal, auto_refresh=False) as live:
-        while True:
-            live.update(render(asked.document, datetime.now(UTC)), refresh=True)
-            time.sleep(every)
-            asked = ask()

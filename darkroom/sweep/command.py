@@ -88,9 +88,10 @@ def _tell(out: Output, report: dict[str, Any]) -> None:
         )
         for name, count in counts.items()
     ]
-    out.table("", ["", "", "examples"], rows)
-    if not counts:
-        out.say("nothing there")
+    if rows:
+        out.table("", ["", "", "examples"], rows)
+    else:
+        out.say("no image there")
     if report.get("dry_run"):
         out.say("a dry run: nothing was sent on its way")
     elif any(counts.get(name) for name in ("missing", "stale", "conflict")):

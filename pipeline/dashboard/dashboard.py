@@ -6,6 +6,7 @@ docs/dashboard.md has the sum, tests/dashboard/test_cost.py holds it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pipeline.app import App
 from pipeline.batch import JobMissingError
+from pipeline.collect import LAST_CLOSED
 from pipeline.dashboard.document import document
 from pipeline.dashboard.fresh import Fresh
 from pipeline.dashboard.pictures import Pictures
@@ -22,8 +24,9 @@ from pipeline.dashboard.progress import MANIFESTS, Progress
 from pipeline.dashboard.reply import Reply, error_reply, json_reply
 from pipeline.dashboard.series import Counted, counted, series
 from pipeline.replay import Chosen
-from pipeline.storage import listed
-from pipeline.summary import ARCHIVE
+from pipeline.sealing import SEALED
+from pipeline.storage import BlobMissingError
+from pipeline.summary import archive_name, from_bytes
 
 SPANS = (15, 60, 360, 1440)
 """Minutes that a series may span."""
@@ -55,7 +58,6 @@ class Dashboard:
     _quarantine: Fresh[dict[str, Any]] = field(init=False)
     _pictures: Pictures = field(init=False)
     _progress: Progress = field(init=False)
-    _closed_seen: int = -1
 
     def __post_init__(self) -> None:
         self._documents = Fresh(seconds=5, clock=self.clock)
@@ -87,11 +89,9 @@ class Dashboard:
 
     async def log(self, manifest: str) -> Reply:
         """The end of what a manifest's task printed."""
-        known = _MANIFEST_ID.fullmatch(manifest)
-        sealed = await self.app.manifests.find(f"sealed/{manifest}.json") if known else None
-        job = sealed.metadata.get("job", "") if sealed else ""
+        job = await self._job(manifest) if _MANIFEST_ID.fullmatch(manifest) else ""
         if not job:
-            return error_reply(404, "It has no task (any more); darkroom logs finds the logs of closed manifests.")
+            return error_reply(404, "It has no task (yet).")
         files = []
         batch = self.app.batch
         if isinstance(batch, TaskFiles):
@@ -105,8 +105,19 @@ class Dashboard:
                     text = data.decode("utf-8", "replace")
                     files.append({"name": name, "text": text, "cut": size > len(data)})
         if not files:
-            return error_reply(404, "The task has not started, or its node is gone.")
+            return error_reply(404, "The task has not started, or its node and its files are gone.")
         return json_reply({"manifest": manifest, "files": files})
+
+    async def _job(self, manifest: str) -> str:
+        """The job of a manifest's task: of an open one, or one that is archived. Empty where there is none."""
+        sealed = await self.app.manifests.find(f"{SEALED}{manifest}.json")
+        if sealed is not None:
+            return sealed.metadata.get("job", "")
+        name = archive_name(manifest)
+        try:
+            return from_bytes((await self.app.manifests.read(name)).data, where=name).job
+        except BlobMissingError:
+            return ""
 
     async def replay(self, body: object) -> Reply:
         """Brings images back from quarantine: `{"names": [...]}`."""
@@ -122,25 +133,12 @@ class Dashboard:
 
     async def _make_document(self) -> dict[str, Any]:
         status = await self.app.status()
-        ids = [one.id for one in status.manifests if one.job][:MANIFESTS]
-        done = await self._done.get("done", lambda: self._progress.of(ids))
-        await self._look_at_closed(status.totals.get("closed", 0))
-        return document(status, done, self._progress.recent())
-
-    async def _look_at_closed(self, closed: int) -> None:
-        """PNGs of manifests that were done between two looks: the last two archived ones, when there are new ones."""
-        if closed == self._closed_seen:
-            return
-        self._closed_seen = closed
-        now = self.app.now()
-        for hour in (now, now - timedelta(hours=1)):
-            prefix = f"{ARCHIVE}{hour:%Y/%m/%d}/{hour:%Y%m%dT%H}"
-            found = await listed(self.app.manifests, prefix)
-            latest = sorted(found, key=lambda blob: blob.modified)[-2:]
-            if latest:
-                names = [blob.name.rsplit("/", 1)[1].removesuffix(".json") for blob in latest]
-                await self._progress.of(names)
-                return
+        collect = status.stages.get("collect")
+        closed = collect.memory.get(LAST_CLOSED, []) if collect else []  # their PNGs, if they closed between two looks
+        running = [one.id for one in status.manifests if one.job]
+        wanted = [str(one) for one in closed] + running
+        done = await self._done.get("done", lambda: self._progress.of(wanted))
+        return document(status, done, self._progress.recent(), [str(one) for one in closed])
 
     async def _make_series(self, minutes: int) -> dict[str, list[float | None]]:
         now = self.app.now()
@@ -153,7 +151,8 @@ class Dashboard:
                 found += await self.app.journal.lines(stage, days[name], last=last)
             return [line for one in found if (line := counted(one.at, one.counts)) is not None]
 
-        return series(await lines("dispatch"), await lines("collect"), now=now.timestamp(), minutes=minutes)
+        dispatch, collect = await asyncio.gather(lines("dispatch"), lines("collect"))
+        return series(dispatch, collect, now=now.timestamp(), minutes=minutes)
 
     async def _make_quarantine(self, after: str) -> dict[str, Any]:
         container = self.app.quarantine_container
@@ -163,6 +162,7 @@ class Dashboard:
                     "name": blob.name,
                     "reason": blob.metadata.get("reason", ""),
                     "when": blob.modified.isoformat(),
+                    "manifest": blob.metadata.get("manifest", ""),
                 }
                 for blob in page.blobs
             ]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.dashboard.progress import Recent
-from pipeline.status import OpenManifest, Status
+from pipeline.open_manifest import OpenManifest
+from pipeline.status import Status
 
 SHOWN = 50
 """Manifests that the page names; of the others it tells how many."""
@@ -19,8 +20,10 @@ _ADVICE = {
 }
 
 
-def document(status: Status, done: Mapping[str, int], recent: Iterable[Recent]) -> dict[str, Any]:
-    """What `/api/dashboard/data` answers."""
+def document(
+    status: Status, done: Mapping[str, int], recent: Iterable[Recent], closed: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What `/api/dashboard/data` answers. `closed`: the manifests that were closed last."""
     totals = status.totals
     return {
         "at": status.at,
@@ -46,17 +49,17 @@ def document(status: Status, done: Mapping[str, int], recent: Iterable[Recent]) 
         "stages": [
             {
                 "stage": name,
-                "finished": state.finished,
-                "ok": state.ok,
-                "error": state.error.get("message", "") if state.error else "",
+                "finished": state.finished if state else "",
+                "ok": state.ok if state else True,
+                "error": state.error.get("message", "") if state and state.error else "",
             }
             for name, state in status.stages.items()
-            if state is not None
         ],
         "pool": _pool_facts(status.pool),
         "formula": _formula(status.pool),
         "manifests": [_manifest(one, done) for one in status.manifests[:SHOWN]],
         "manifests_left": max(0, status.open_manifests - SHOWN),
+        "closed": list(closed),
         "recent": [
             {"png": one.png, "at": one.at, "bytes": one.bytes, "too_large": one.bytes > LARGEST_PICTURE}
             for one in recent

@@ -4,6 +4,8 @@ import { element, fill, number } from "./element.js";
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const charts = new Map();
 
+const short = (value) => (value >= 10000 ? `${(value / 1000).toLocaleString("en")}k` : value.toLocaleString("en"));
+
 function make(place, labels, data) {
   const ink = color("--soft");
   const grid = { stroke: color("--line"), width: 1 };
@@ -14,7 +16,7 @@ function make(place, labels, data) {
     legend: { live: true },
     cursor: { drag: { x: false, y: false } },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] } },
-    axes: [axis, { ...axis, size: 52 }],
+    axes: [axis, { ...axis, size: 52, values: (_, values) => values.map(short) }],
     series: [
       {},
       { label: labels[0], stroke: color("--series-1"), width: 2, spanGaps: true },

@@ -3,6 +3,9 @@ const STORE = "darkroom-key";
 
 export class KeyNeeded extends Error {}
 
+// The app answered, and said what is wrong.
+export class AppSaid extends Error {}
+
 export function takeKey() {
   const address = new URL(window.location.href);
   const given = address.searchParams.get("code");
@@ -37,7 +40,7 @@ async function call(path, options = {}) {
 
 export async function getJson(path) {
   const answer = await call(path);
-  if (!answer.ok) throw new Error(await reason(answer));
+  if (!answer.ok) throw new AppSaid(await reason(answer));
   return answer.json();
 }
 
@@ -47,7 +50,7 @@ export async function postJson(path, body) {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (!answer.ok) throw new Error(await reason(answer));
+  if (!answer.ok) throw new AppSaid(await reason(answer));
   return answer.json();
 }
 

@@ -31,26 +31,38 @@ export function showNow(told) {
     element("li", {}, element("strong", {}, trouble.what), " ", trouble.advice || ""));
 }
 
+function logButton(manifest, openLog, of = manifest) {
+  return element("button", { type: "button", "data-role": "log", "aria-label": `Log of ${of}`, onclick: () => openLog(manifest) }, "Log");
+}
+
+// Only of the first manifests is it known how far they are.
+function progress(one) {
+  if (one.done === null) return [`${number(one.images)} images`];
+  return [element("progress", { max: Math.max(1, one.images), value: one.done, "aria-label": `Images done of ${one.id}` }),
+    ` ${number(one.done)} of ${number(one.images)}`];
+}
+
 export function showManifests(told, openLog) {
   at("manifests-none").hidden = told.manifests.length > 0;
+  at("manifests-some").hidden = told.manifests.length === 0;
   rows(at("manifest-rows"), told.manifests, (one) => one.id, (one) => element("tr", {},
     element("td", { class: "name" }, one.id),
     element("td", {}, one.state),
-    element("td", {}, element("progress", { max: Math.max(1, one.images), value: one.done || 0, "aria-label": `Images done of ${one.id}` }),
-      ` ${number(one.done)} of ${number(one.images)}`),
+    element("td", {}, ...progress(one)),
     element("td", {}, ago(one.since)),
-    element("td", {}, one.submitted
-      ? element("button", { type: "button", "data-role": "log", "aria-label": `Log of ${one.id}`, onclick: () => openLog(one.id) }, "Log") : "–")));
+    element("td", {}, one.submitted ? logButton(one.id, openLog) : "–")));
   if (told.manifests_left > 0) {
     at("manifest-rows").append(element("tr", { "data-key": "more" }, element("td", { colspan: 5 }, `and ${number(told.manifests_left)} more`)));
   }
+  at("closed").hidden = told.closed.length === 0;
+  rows(at("closed-list"), told.closed, (id) => id, (id) => element("li", {}, id, " ", logButton(id, openLog)));
 }
 
 export function showStages(told) {
   rows(at("stage-rows"), told.stages, (one) => one.stage, (one) => element("tr", {},
     element("td", {}, one.stage),
-    element("td", {}, ago(one.finished)),
-    element("td", { class: one.ok ? "ok" : "failed" }, one.ok ? "fine" : one.error || "failed")));
+    element("td", {}, one.finished ? ago(one.finished) : "never"),
+    element("td", { class: one.ok ? "ok" : "failed" }, one.ok ? (one.finished ? "fine" : "") : one.error || "failed")));
   fill(at("pool"), Object.entries(told.pool).flatMap(([name, value]) => [
     element("dt", {}, name), element("dd", {}, value === "" || value === null ? "–" : String(value))]));
   const formula = at("formula").querySelector("pre");
@@ -91,9 +103,12 @@ export function showRecent(told) {
     element("figure", {}, picture(one), element("figcaption", {}, one.png))));
 }
 
-export function showQuarantine(told, chosen, replay, changed) {
+export function showQuarantine(told, room, chosen, { replay, openLog, changed }) {
   at("quarantine-none").hidden = told.shown.length > 0;
-  at("quarantine-more").hidden = !told.next;
+  at("quarantine-some").hidden = told.shown.length === 0;
+  at("replay-chosen").hidden = told.shown.length === 0;
+  at("quarantine-more").hidden = !told.next || !room;
+  at("quarantine-rest").hidden = !told.next || room;
   rows(at("quarantine-rows"), told.shown, (one) => one.name, (one) => {
     const box = element("input", { type: "checkbox", "data-role": "choose", "aria-label": `Choose ${one.name}`, checked: chosen.has(one.name) });
     box.addEventListener("change", () => {
@@ -105,6 +120,7 @@ export function showQuarantine(told, chosen, replay, changed) {
       element("td", { class: "name" }, one.name),
       element("td", {}, one.reason),
       element("td", {}, ago(one.when)),
+      element("td", {}, one.manifest ? logButton(one.manifest, openLog, one.name) : "–"),
       element("td", {}, element("button", { type: "button", "data-role": "replay", "aria-label": `Replay ${one.name}`, onclick: () => replay([one.name]) }, "Replay")));
   });
 }

@@ -1,5 +1,5 @@
 // The page's life: sign in with a key, ask the app every few seconds, show, act. One request at a time for each kind.
-import { KeyNeeded, forgetKey, getJson, keepKey, postJson, takeKey } from "./client.js";
+import { AppSaid, KeyNeeded, forgetKey, getJson, keepKey, postJson, takeKey } from "./client.js";
 import { drawSeries } from "./charts.js";
 import { element, fill, lines } from "./element.js";
 import { showManifests, showNow, showQuarantine, showRecent, showStages } from "./lists.js";
@@ -8,9 +8,12 @@ const at = (id) => document.getElementById(id);
 const NOW_MS = 5000;
 const SERIES_MS = 15000;
 const QUARANTINE_MS = 20000;
+const MOST_PAGES = 10; // of the quarantine: beyond that the command line is the better tool
 
 const chosen = new Set();
 let quarantine = { shown: [], next: "" };
+let pages = 1; // of the quarantine that are shown
+let answered = "";
 let series = null;
 let paused = false;
 let timers = [];
@@ -35,10 +38,12 @@ function signIn(text) {
 async function guarded(work) {
   try {
     await work();
+    answered = new Date().toLocaleTimeString();
     link("live", paused ? "paused" : "live");
   } catch (error) {
     if (error instanceof KeyNeeded) { signIn(error.message); return; }
-    link("lost", "no answer from the app");
+    const since = answered ? ` (figures of ${answered})` : "";
+    link("lost", (error instanceof AppSaid ? error.message : "no answer from the app") + since);
   }
 }
 
@@ -57,12 +62,19 @@ const refreshSeries = () => guarded(async () => {
 });
 
 const refreshQuarantine = () => guarded(async () => {
-  quarantine = await getJson("/api/dashboard/quarantine");
+  let told = await getJson("/api/dashboard/quarantine");
+  for (let page = 1; page < pages && told.next; page += 1) told = await nextPage(told);
+  quarantine = told;
   drawQuarantine();
 });
 
+async function nextPage(told) {
+  const next = await getJson(`/api/dashboard/quarantine?after=${encodeURIComponent(told.next)}`);
+  return { shown: [...told.shown, ...next.shown], next: next.next };
+}
+
 function drawQuarantine() {
-  showQuarantine(quarantine, chosen, replay, drawChoice);
+  showQuarantine(quarantine, pages < MOST_PAGES, chosen, { replay, openLog, changed: drawChoice });
   drawChoice();
 }
 
@@ -76,8 +88,8 @@ function drawChoice() {
 
 async function more() {
   await guarded(async () => {
-    const next = await getJson(`/api/dashboard/quarantine?after=${encodeURIComponent(quarantine.next)}`);
-    quarantine = { shown: [...quarantine.shown, ...next.shown], next: next.next };
+    quarantine = await nextPage(quarantine);
+    pages += 1;
     drawQuarantine();
   });
 }

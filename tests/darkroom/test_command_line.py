@@ -59,6 +59,18 @@ def test_without_a_system_a_command_says_so_in_a_line_and_exits_3(cli: Cli) -> N
     assert "Traceback" not in ran.err
 
 
+def test_a_profile_that_is_not_there_is_no_reason_to_look_at_its_settings(cli: Cli) -> None:
+    ran = cli("config", "--profile", "nowhere")
+    assert ran.code == ExitCode.SETTINGS
+    assert "nowhere" in ran.err
+    assert "shows every setting" not in ran.err
+
+
+def test_a_file_that_cannot_be_written_is_named_in_words() -> None:
+    failure = explain(FileNotFoundError(2, "No such file or directory", "gone/report.csv"))
+    assert failure.message == "gone/report.csv: No such file or directory"
+
+
 def test_a_storage_that_does_not_answer_is_exit_4(cli: Cli, tmp_path: Path) -> None:
     environ = {
         "STORAGE_CONNECTION_STRING": "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=a2V5;"
@@ -125,6 +137,11 @@ def test_config_shows_values_and_sources_and_hides_secrets(cli: Cli) -> None:
     assert rows["BATCH_ENDPOINT"]["source"] == "environment"
     assert rows["NAMING"]["source"] == "default"
     assert rows["NAMING"]["allowed"] == "replace or append"
+
+
+def test_config_says_when_no_setting_has_such_a_name(cli: Cli) -> None:
+    environ = {"STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true", "BATCH_ENDPOINT": "http://127.0.0.1:1"}
+    assert "No setting has NOSUCH in its name" in cli("config", "NOSUCH", environ=environ).out
 
 
 def test_config_exits_3_and_names_the_key_when_a_setting_is_wrong(cli: Cli) -> None:

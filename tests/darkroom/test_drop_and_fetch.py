@@ -105,3 +105,16 @@ def test_no_blob_name_leaves_the_folder(name: str, tmp_path: Path) -> None:
 )
 def test_names_that_windows_forbids_are_encoded_there(name: str, file: str, tmp_path: Path) -> None:
     assert target(tmp_path, name, windows=True) == tmp_path.joinpath(*file.split("/"))
+
+
+@pytest.mark.azurite
+def test_an_image_whose_name_no_blob_can_have_is_left_and_is_exit_1(cli: Cli, place: Place, tmp_path: Path) -> None:
+    """On Azurite a control character would break every later listing of the container."""
+    for name in ("a\x1b[31m.jpg", "fine.jpg"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(b"x")
+    ran = cli("drop", tmp_path / "photos", environ=place.environ)
+    assert (ran.code, place.names("images")) == (ExitCode.NOT_OK, ["fine.jpg"])
+    assert "control character" in ran.err
+    assert "\x1b" not in ran.err
+    assert cli("drop", tmp_path / "photos" / "fine.jpg", "--prefix", "a/" * 512, environ=place.environ).code == 1

@@ -11,11 +11,25 @@ from darkroom.formula.command import app
 RUNNER = CliRunner()
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder without a local cloud: nothing here depends on one that runs in the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_show_prints_the_formula_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POOL_MAX_NODES", "37")
     result = RUNNER.invoke(app, ["show"])
     assert result.exit_code == 0
     assert "cap = 37;" in result.output
+
+
+def test_the_settings_are_those_of_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `status` and dispatch have them; the environment is not mixed in."""
+    monkeypatch.setenv("POOL_MAX_NODES", "37")
+    (tmp_path / "darkroom.toml").write_text("[profiles.prod]\nPOOL_MAX_NODES = 12\n")
+    result = RUNNER.invoke(app, ["show", "--profile", "prod", "--json"])
+    assert "cap = 12;" in json.loads(result.output)["formula"]
 
 
 def test_lint_names_the_place_and_ends_with_one(tmp_path: Path) -> None:

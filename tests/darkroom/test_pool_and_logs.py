@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from darkroom.connection import connect
 from darkroom.failure import ExitCode
+from darkroom.pool.recreation import recreate_pool
+from darkroom.profile import Profile
 from tests.darkroom.places import until
 from tests.darkroom.system import System
 
@@ -44,6 +47,38 @@ def test_recreate_makes_the_pool_alike(system: System) -> None:
     after = system.client.get_pool(system.pool)
     assert after.creation_time != before.creation_time
     assert (made["target_low_priority"], made["start_task"]) == (1, "/bin/true")
+
+
+def test_a_size_above_the_cap_is_remarked_on(system: System) -> None:
+    system.make_pool(nodes=0)
+    ran = system.cli("pool", "scale", "3", environ=system.environ() | {"POOL_MAX_NODES": "2"})
+    assert ran.code == ExitCode.OK
+    assert "more than POOL_MAX_NODES (2)" in ran.err
+    system.cli("pool", "pause", environ=system.environ())
+
+
+async def test_recreate_is_content_where_dispatch_made_the_pool_first(system: System) -> None:
+    """Dispatch makes a missing pool every minute, and may be quicker than the person's command."""
+    system.make_pool(nodes=0)
+
+    class Overtaken:
+        """The Batch client, and a dispatch that makes the pool between its going and its creation."""
+
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        async def create_pool(self, options: Any) -> None:
+            await self._client.create_pool(options)
+            await self._client.create_pool(options)
+
+    profile = Profile(name="test", source="test", values=system.environ())
+    async with connect(profile) as connection:
+        connection._batch = Overtaken(await connection.batch())  # type: ignore[assignment]  # the same client, overtaken
+        await recreate_pool(connection)
+    assert system.client.get_pool(system.pool).state == "active"
 
 
 def test_a_missing_pool_is_exit_6_and_says_what_makes_it(system: System) -> None:

@@ -170,3 +170,23 @@ def test_quarantine_drop_needs_to_be_told_which(cli: Cli, place: Place) -> None:
     assert cli("quarantine", "drop", "--yes", environ=place.environ).code == ExitCode.USAGE
     assert cli("quarantine", "drop", "a.jpg", "--yes", environ=place.environ).code == ExitCode.OK
     assert place.names("quarantine") == ["b.jpg"]
+
+
+def test_two_answers_that_both_want_standard_output_are_a_usage_error(cli: Cli, place: Place) -> None:
+    assert cli("report", "--csv", "-", "--json", environ=place.environ).code == ExitCode.USAGE
+
+
+def test_without_a_price_there_is_no_money_and_without_a_journal_no_hour(cli: Cli, place: Place) -> None:
+    environ = place.environ | {"BATCH_ACCOUNT": "none", "BATCH_KEY": "a2V5"}
+    ran = cli("cost", "--json", environ=environ)
+    assert ran.code == ExitCode.OK, ran.err
+    assert (json.loads(ran.out)["money"], json.loads(ran.out)["node_hours"]) == (None, 0)
+    assert json.loads(cli("cost", "--json", "--price", "1", environ=environ).out)["money"] == 0
+
+
+def test_a_quarantine_document_is_shown_without_an_empty_heading(cli: Cli, place: Place) -> None:
+    document = Quarantined(
+        name="a.jpg", etag="e", size=1, reason="truncated", detail="", when="t", attempts=1, manifest="m"
+    )
+    place.put("quarantine", "a.jpg", quarantine.to_bytes(document), reason="truncated", source_etag="e")
+    assert cli("quarantine", "show", "a.jpg", environ=place.environ).out.startswith("image ")

@@ -71,6 +71,14 @@ async def test_progress_moves_on_when_an_outcome_blob_has_grown(place: Place, bo
     assert told(await board.data())["manifests"][0]["done"] == 2
 
 
+async def test_pngs_of_manifests_that_closed_between_two_looks_are_named(
+    place: Place, app: App, board: Dashboard
+) -> None:
+    place.put("outcomes", "m1/run-1.jsonl", done("a.jpg", "2026-11-21T10:02:00Z"))
+    await app.journal.write(StageState(stage="collect", memory={"last_closed": ["m1"]}))
+    assert [one["png"] for one in told(await board.data())["recent"]] == ["a.png"]
+
+
 async def test_a_picture_that_is_too_large_is_said_to_be(place: Place, board: Dashboard) -> None:
     seal(place, "m1", ["a.jpg"])
     place.put("outcomes", "m1/run-1.jsonl", done("a.jpg", "2026-11-21T10:02:00Z", size=LARGEST_PICTURE + 1))

@@ -81,7 +81,7 @@ async def test_after_the_last_attempt_an_image_is_quarantined() -> None:
     document = quarantines.from_bytes(blob.data, where="0.jpg")
     assert (document.reason, document.attempts, document.etag) == (ATTEMPTS_EXHAUSTED, 3, manifest.entries[0].etag)
     assert "out of memory" in document.detail
-    assert blob.metadata == {"source_etag": document.etag, "reason": ATTEMPTS_EXHAUSTED}
+    assert blob.metadata == {"source_etag": document.etag, "reason": ATTEMPTS_EXHAUSTED, "manifest": manifest.id}
 
 
 @pytest.mark.parametrize("whole_job", [True, False])
@@ -178,6 +178,19 @@ async def test_totals_add_up_over_runs() -> None:
 
 
 # --- the quarantine's documents ---
+
+
+async def test_the_manifests_that_made_pngs_last_are_remembered_for_the_page() -> None:
+    world = World()
+    manifest = await submitted(world, 1)
+    await world.work(manifest, [Result.CONVERTED])
+    world.batch.finish(manifest.id)
+    await world.app().collect()
+    for _ in range(2):  # a run that closes nothing forgets nothing
+        await world.app().collect()
+        state = await world.app().journal.state("collect")
+        assert state is not None
+        assert state.memory["last_closed"] == [manifest.id]
 
 
 async def test_a_newer_quarantined_version_replaces_the_document_of_an_older_one() -> None:

@@ -133,6 +133,46 @@ test("it updates by itself while images become PNGs, and shows them", async () =
   await close();
 });
 
+test("the log of a manifest that is done can be read", async () => {
+  const { page, wrong, close } = await open();
+  await shown(page);
+  await page.locator("#closed-list button").first().press("Enter");
+  await page.getByText(/converted=\d+/).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole("button", { name: "Close" }).press("Enter");
+  assert.equal(await page.locator("#log").isVisible(), false);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a long quarantine can be paged through, and stays open when it is asked for again", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "darkroom-"));
+  for (let number = 0; number < 120; number += 1) {
+    await writeFile(path.join(folder, `${String(number).padStart(3, "0")}-${"long".repeat(40)}.jpg`), "this is no JPEG");
+  }
+  await darkroom("drop", folder, "--prefix", "test-images/bad/");
+  const { page, wrong, close } = await open();
+  await shown(page);
+  const rows = page.locator("#quarantine-rows tr");
+  const count = async () => Number((await tile(page, "Quarantine").innerText()).split("\n")[0]);
+  await until("all of them in quarantine", async () => (await count()) >= 120);
+  await page.reload();
+  await shown(page);
+  for (const wanted of [100, 120]) {
+    await page.getByRole("button", { name: "Show more" }).press("Enter");
+    await until(`${wanted} rows`, async () => (await rows.count()) >= wanted);
+  }
+  await page.waitForResponse((answer) => answer.url().includes("quarantine?after="), { timeout: 40_000 });
+  assert.ok((await rows.count()) >= 120);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(wide <= 0, `the page is ${wide} pixels wider than the screen`);
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(wrong, []);
+  await darkroom("clean", "test-images", "--prefix", "bad/", "--yes");
+  await darkroom("quarantine", "drop", "--prefix", "test-images/bad/", "--yes");
+  await close();
+});
+
 test("a hostile name is text, in quarantine, and replay works from the page", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "darkroom-"));
   await writeFile(path.join(folder, HOSTILE), "this is no JPEG");

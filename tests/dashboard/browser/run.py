@@ -118,8 +118,8 @@ def _tests(browser: str, data: Path, screenshots: Path | None) -> int:
         "PYTHONPATH": str(ROOT),
         "SCREENSHOTS": str(screenshots.resolve()) if screenshots else "",
     }
-    command = ["node", "--test", "--test-timeout", "240000", str(HERE / "page.test.mjs")]
-    return subprocess.run(command, cwd=HERE, env=environment, check=False, timeout=900).returncode
+    command = ["node", "--test", "--test-timeout", "600000", str(HERE / "page.test.mjs")]
+    return subprocess.run(command, cwd=HERE, env=environment, check=False, timeout=1200).returncode
 
 
 if __name__ == "__main__":
