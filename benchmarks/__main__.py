@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 DEFAULT = "worker"
-_PARTS = {"__main__", "azurite", "contest", "corpus", "table", "chart", "page"}
+_PARTS = {"__main__", "azurite", "chart", "contest", "corpus", "filling", "host", "page", "population", "table"}
 
 
 def names() -> list[str]:

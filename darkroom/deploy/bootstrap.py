@@ -37,7 +37,7 @@ _PYTHON = (sys.executable, "-S")
 _PROOF = """
 import worker.node, worker.storage, worker.conversion, azure.identity.aio
 from worker import native
-print("worker/native:", "loaded" if native.load() else "not for this machine, so PNGs take about twice as long")
+print("worker/native:", "loaded" if native.load() else "not for this machine, so PNGs take longer")
 """
 """With these, every library that a task needs is loaded; the start task's stdout.txt tells of the one that may lack."""
 
