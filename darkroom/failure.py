@@ -94,6 +94,7 @@ def _explain_response(error: BaseException, said: str) -> Failure:
     status = getattr(error, "status_code", None)
     url = getattr(getattr(getattr(error, "response", None), "request", None), "url", "") or ""
     where = f" ({url.split('?', 1)[0]})" if url else ""
+    said = said.removeprefix("Operation returned an invalid status ").strip("'")
     if status in (401, 403):
         return Failure(
             code=ExitCode.DENIED,

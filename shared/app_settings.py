@@ -175,6 +175,8 @@ def read_app_settings(environ: Mapping[str, str]) -> AppSettings:
     )
     if not settings.batch.endpoint:
         raise SettingsError("BATCH_ENDPOINT: must be set, to https://ACCOUNT.REGION.batch.azure.com")
+    if settings.batch.key and not settings.batch.account:
+        raise SettingsError("BATCH_ACCOUNT: must be set where BATCH_KEY is: the key is that account's")
     if settings.pool.dedicated_nodes > settings.pool.max_nodes:
         raise SettingsError("POOL_DEDICATED_NODES: must not be greater than POOL_MAX_NODES")
     return settings

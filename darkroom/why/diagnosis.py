@@ -13,7 +13,7 @@ from darkroom.why.finding import PATIENCE, Code, Finding, Weight
 from darkroom.why.host import probe_host
 from darkroom.why.pool import Pending, probe_pool
 from darkroom.why.stages import probe_stages
-from darkroom.why.storage import probe_storage
+from darkroom.why.storage import is_shut, probe_storage
 from darkroom.why.work import judge_work, look_at_work
 
 Probe = Callable[[Connection], Awaitable[list[Finding]]]
@@ -26,7 +26,7 @@ async def diagnose(connection: Connection, *, patience: float = PATIENCE) -> lis
         guarded("storage", probe_storage, connection), guarded("the function app", probe_host, connection)
     )
     found = storage + host
-    if not any(finding.code is Code.STORAGE_AWAY for finding in storage):
+    if not is_shut(storage):
         for more in await asyncio.gather(
             guarded("events", partial(probe_events, patience=patience), connection),
             guarded("the stages", partial(probe_stages, patience=patience), connection),
@@ -55,7 +55,9 @@ async def guarded(about: str, probe: Probe, connection: Connection) -> list[Find
                 code=code,
                 weight=weight,
                 what=f"Could not look at {about}: {failure.message}",
-                advice=_batch_role(connection) if code is Code.PERMISSION_DENIED and "pool" in about else failure.hint,
+                advice=_batch_role(connection)
+                if code is Code.PERMISSION_DENIED and _is_batch(connection, failure.message)
+                else failure.hint,
             )
         ]
 
@@ -69,6 +71,11 @@ async def _work_and_pool(connection: Connection, *, patience: float) -> list[Fin
 
 async def _pool_alone(connection: Connection) -> list[Finding]:
     return await probe_pool(connection, Pending(active=0, running=0))
+
+
+def _is_batch(connection: Connection, message: str) -> bool:
+    """Whether it was Batch that refused: who looks at work and pool asks storage, too. A refusal names its address."""
+    return bool(connection.settings.batch.endpoint) and connection.settings.batch.endpoint.rstrip("/") in message
 
 
 def _batch_role(connection: Connection) -> str:

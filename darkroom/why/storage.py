@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from darkroom.connection import Connection
 from darkroom.why.finding import Code, Finding, Weight
 from darkroom.why.role import OPERATOR_ROLES, containers
 from shared.app_settings import blob_endpoint
+
+_NOT_AUTHENTICATED = "failed to authenticate"
+"""What Azure and Azurite say of a wrong signature; their codes for it differ."""
+KEY_REFUSED = "Storage refuses the connection string's key."
+
+
+def is_shut(findings: Iterable[Finding]) -> bool:
+    """Whether nothing at all can be read from storage, so that no other probe of it needs to find that out again."""
+    return any(finding.code is Code.STORAGE_AWAY or finding.what == KEY_REFUSED for finding in findings)
 
 
 async def probe_storage(connection: Connection) -> list[Finding]:
@@ -15,7 +25,7 @@ async def probe_storage(connection: Connection) -> list[Finding]:
     named = containers(connection.settings.storage)
     first, *rest = named.items()
     finding = await _probe(connection, *first)
-    if finding is not None and finding.code is Code.STORAGE_AWAY:
+    if finding is not None and is_shut([finding]):
         return [finding]
     others = await asyncio.gather(*(_probe(connection, purpose, name) for purpose, name in rest))
     return [found for found in (finding, *others) if found is not None]
@@ -30,7 +40,10 @@ async def _probe(connection: Connection, purpose: str, name: str) -> Finding | N
         async for _ in pages:
             break
     except HttpResponseError as error:
-        return _answered(connection, purpose, name, error.status_code or 0, str(error).splitlines()[0])
+        said = str(error).splitlines()[0]
+        if connection.settings.storage.connection_string and _NOT_AUTHENTICATED in said:
+            return _key_refused(said)
+        return _answered(connection, purpose, name, error.status_code or 0, said)
     except AzureError as error:
         endpoint = blob_endpoint(connection.settings.storage)
         return Finding(
@@ -41,6 +54,16 @@ async def _probe(connection: Connection, purpose: str, name: str) -> Finding | N
             evidence=(str(error).splitlines()[0],),
         )
     return None
+
+
+def _key_refused(said: str) -> Finding:
+    return Finding(
+        code=Code.PERMISSION_DENIED,
+        weight=Weight.BLOCKED,
+        what=KEY_REFUSED,
+        advice="Take the account's own connection string; a local cloud's is in its endpoints.json.",
+        evidence=(said,),
+    )
 
 
 def _answered(connection: Connection, purpose: str, name: str, status: int, said: str) -> Finding:
@@ -59,7 +82,7 @@ def _answered(connection: Connection, purpose: str, name: str, status: int, said
             what=f"You may not read container {name!r} ({purpose}).",
             advice=f"Role needed: {OPERATOR_ROLES[purpose]}, scoped to the container. A new role takes minutes to hold."
             if connection.settings.storage.account_url
-            else "The connection string's key is not the account's.",
+            else "The connection string's key or signature does not allow it.",
             evidence=(said,),
         )
     return Finding(

@@ -5,6 +5,7 @@ The work is the app's own: images whose events it took, manifests that its dispa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from azure.batch import models as m
 
 from darkroom.why.finding import Code
+from darkroom.why.storage import KEY_REFUSED
 from pipeline.scaling import build_formula
 from shared.app_settings import PoolSettings
 from tests.darkroom.places import running_batch, until
@@ -49,6 +51,9 @@ def test_a_container_that_is_missing(system: System) -> None:
 def test_a_storage_key_that_is_refused(system: System) -> None:
     wrong = system.place.environ["STORAGE_CONNECTION_STRING"].replace("AccountKey=Eby8", "AccountKey=Aby8")
     assert system.why(STORAGE_CONNECTION_STRING=wrong)["permission-denied"]["weight"] == "blocked"
+    ran = system.cli("why", "--json", environ=system.environ() | {"STORAGE_CONNECTION_STRING": wrong})
+    refused = [found for found in json.loads(ran.out)["findings"] if found["code"] == "permission-denied"]
+    assert [found["what"] for found in refused] == [KEY_REFUSED], "told once, and not as a fault of Batch"
 
 
 @pytest.mark.provokes(Code.PERMISSION_DENIED)

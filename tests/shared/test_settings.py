@@ -47,6 +47,7 @@ def test_one_machine_and_azure_are_both_told_by_settings_alone(environ: dict[str
         ({"STORAGE_ACCOUNT_URL": "https://x"}, "STORAGE_ACCOUNT_URL, STORAGE_CONNECTION_STRING: set exactly one"),
         ({"STORAGE_CONNECTION_STRING": ""}, "set exactly one"),
         ({"BATCH_ENDPOINT": "", "BATCH_KEY": ""}, "BATCH_ENDPOINT: must be set"),
+        ({"BATCH_ACCOUNT": ""}, "BATCH_ACCOUNT: must be set where BATCH_KEY is"),
         ({"MAX_ATTEMPTS": "0"}, "MAX_ATTEMPTS: '0' is not allowed; allowed: a whole number, at least 1, at most 100"),
         ({"INGEST_DEADLINE": "nan"}, "INGEST_DEADLINE"),
         ({"NAMING": "prepend"}, "NAMING: 'prepend' is not allowed; allowed: replace or append"),
