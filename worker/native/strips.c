@@ -14,6 +14,9 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "bits are put and pairs are read as little-endian numbers"
+#endif
 
 /* ---- filters ---- */
 
@@ -143,7 +146,6 @@ enum {
     END = 256,
     SYMBOLS = 286,
     CODE_MOST = 14,  /* bits of a code: four of them and 7 that wait fit into 64; 12 would cost 3 % of the bytes */
-    PAIRS = 1 << 16,
     RUN_LEAST = 4,   /* bytes; a run of three saves nothing */
     RUN_MOST = 258,
     BLOCK = 1 << 20, /* bytes that share Huffman codes: a strip, or a part of a very wide one */
