@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.darkroom.conftest import ROOT
+from tests.darkroom.places import ROOT
 
 POSIX_ONLY = ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty")
 

@@ -10,7 +10,7 @@ from darkroom.failure import ExitCode
 from shared import manifest
 from shared.manifest import Entry, Manifest
 from shared.naming import Naming
-from tests.darkroom.conftest import Cli, Place
+from tests.darkroom.places import Cli, Place
 
 pytestmark = pytest.mark.azurite
 

@@ -14,7 +14,7 @@ import pytest
 from darkroom.failure import CommandError, ExitCode
 from darkroom.status.asking import Asked
 from darkroom.status.watching import _answers
-from tests.darkroom.conftest import ROOT, Place
+from tests.darkroom.places import ROOT, Place
 
 
 def away() -> CommandError:
