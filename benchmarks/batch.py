@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 from azure.batch import BatchClient
@@ -56,7 +57,7 @@ def cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def make_pool(client: BatchClient, **options: object) -> None:
+def make_pool(client: BatchClient, **options: Any) -> None:
     image = m.BatchVmImageReference(publisher="canonical", offer="0001-com-ubuntu-server-jammy", sku="22_04-lts")
     machine = m.VirtualMachineConfiguration(image_reference=image, node_agent_sku_id="batch.node.ubuntu 22.04")
     client.create_pool(

@@ -104,9 +104,18 @@ def _name(manifest: str, number: int) -> str:
 def _outcome(manifest: str, number: int, at: datetime) -> bytes:
     name = _name(manifest, number)
     png = name.removesuffix(".jpg") + ".png"
-    figures = {"bytes_in": 500_000, "bytes_out": 5_000_000, "pixels": 12_000_000, "milliseconds": 400}
     return outcomes.to_line(
-        Outcome(name=name, etag="0x8DD", result=Result.CONVERTED, at=at.isoformat(), png=png, **figures)
+        Outcome(
+            name=name,
+            etag="0x8DD",
+            result=Result.CONVERTED,
+            at=at.isoformat(),
+            png=png,
+            bytes_in=500_000,
+            bytes_out=5_000_000,
+            pixels=12_000_000,
+            milliseconds=400,
+        )
     )
 
 

@@ -9,7 +9,7 @@ cv2.setNumThreads(1)
 
 
 def convert(data: bytes) -> bytes:
-    return cv2.imencode(".png", cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR))[1].tobytes()
+    return bytes(cv2.imencode(".png", cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR))[1])
 
 
 serve(convert)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 
 import pytest
@@ -23,7 +24,7 @@ def away() -> CommandError:
 
 def test_a_watch_outlives_a_service_that_is_away_for_a_while_and_says_how_old_its_figures_are() -> None:
     known = Asked(document={"at": "10:00"}, source="function app")
-    script = iter([known, away(), known])
+    script: Iterator[Asked | CommandError] = iter([known, away(), known])
 
     def ask() -> Asked:
         told = next(script)

@@ -19,8 +19,8 @@ from tests.model.schedule import Budget, Scenario, Stage
 from tests.worker.jpegs import jpeg
 from tests.worker.memory import MemoryBlobs
 from worker.budget import Budget as Memory
-from worker.converters import Png
 from worker.development import Developer
+from worker.wire import Png
 
 pytestmark = pytest.mark.timeout(600)  # a search is long where the machine is busy
 

@@ -10,7 +10,7 @@ from tests.localcloud.batch.conftest import LocalBatch, machine
 
 
 async def test_a_pool_a_job_and_tasks_through_the_asynchronous_sdk(service: LocalBatch) -> None:
-    async with BatchClient(service.endpoint, AzureNamedKeyCredential(service.account, service.key)) as client:  # type: ignore[arg-type]
+    async with BatchClient(service.endpoint, AzureNamedKeyCredential(service.account, service.key)) as client:
         await client.create_pool(
             m.BatchPoolCreateOptions(
                 id="aio", vm_size="standard_d2s_v3", virtual_machine_configuration=machine(), target_dedicated_nodes=1

@@ -96,7 +96,12 @@ def test_the_job_of_higher_priority_goes_first_and_equals_take_turns() -> None:
     account, driver = simulation(seconds=10)
     account.create_pool(PoolSpec(id="p", target_dedicated=1))
     order: list[str] = []
-    driver = VirtualDriver(account, duration=lambda run: order.append(name_of(run)) or Outcome(seconds=10))
+
+    def noted(run: Run) -> Outcome:
+        order.append(name_of(run))
+        return Outcome(seconds=10)
+
+    driver = VirtualDriver(account, duration=noted)
     for job_id, priority in (("low", -5), ("a", 0), ("b", 0), ("high", 5)):
         account.create_job(JobSpec(id=job_id, pool_id="p", priority=priority))
         add(account, job_id, f"{job_id}1", f"{job_id}2")

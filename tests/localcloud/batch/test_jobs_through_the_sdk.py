@@ -141,10 +141,10 @@ def test_disabling_requeues_and_enabling_runs_again(client: BatchClient) -> None
     wait_for(lambda: client.get_task("paused", "t").state == "running" or None, what="the task")
     wait_for(lambda: "wd/once" in {f.name for f in client.list_task_files("paused", "t", recursive=True)})
     options = m.BatchJobDisableOptions(disable_tasks=m.DisableBatchJobOption.REQUEUE)
-    client.begin_disable_job("paused", options, polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_disable_job("paused", options, polling_interval=0).result()
     assert client.get_job("paused").state == m.BatchJobState.DISABLED
     assert client.get_task("paused", "t").state == m.BatchTaskState.ACTIVE
-    client.begin_enable_job("paused", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_enable_job("paused", polling_interval=0).result()
     done = finished_task(client, "paused", "t")
     assert done.execution_info is not None
     assert (done.execution_info.exit_code, done.execution_info.requeue_count) == (0, 1)
@@ -154,7 +154,7 @@ def test_terminating_ends_what_runs_and_leaves_what_waits(client: BatchClient) -
     make_job(client, "ended", "jobs", max_parallel_tasks=1)
     client.create_tasks("ended", [task("a", "sleep 60"), task("b", "sleep 60")])
     wait_for(lambda: client.get_job_task_counts("ended").task_counts.running == 1 or None, what="one running task")
-    client.begin_terminate_job("ended", as_options(terminateReason="Enough"), polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_terminate_job("ended", as_options(terminateReason="Enough"), polling_interval=0).result()
     job = client.get_job("ended")
     assert job.execution_info is not None
     assert (job.state, job.execution_info.termination_reason) == ("completed", "Enough")
@@ -165,7 +165,7 @@ def test_terminating_ends_what_runs_and_leaves_what_waits(client: BatchClient) -
 def test_a_deleted_job_is_gone_with_its_tasks(client: BatchClient) -> None:
     make_job(client, "deleted", "jobs")
     client.create_task("deleted", task("t", "sleep 60"))
-    client.begin_delete_job("deleted", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_delete_job("deleted", polling_interval=0).result()
     with pytest.raises(ResourceNotFoundError):
         client.get_task("deleted", "t")
     make_job(client, "deleted", "jobs")
@@ -198,7 +198,7 @@ def test_preparation_runs_once_a_node_before_tasks_and_release_after_them(client
     for n in range(6):
         finished_task(client, "prepared", str(n))
         assert file_text(client, "prepared", str(n), "stdout.txt") == "ready\n"
-    client.begin_terminate_job("prepared", as_options(terminateReason="Enough"), polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_terminate_job("prepared", as_options(terminateReason="Enough"), polling_interval=0).result()
     statuses = list(client.list_job_preparation_and_release_task_status("prepared"))
     assert len(statuses) == 1
     assert statuses[0].job_preparation_task_execution_info is not None
@@ -243,7 +243,7 @@ def test_a_job_may_have_a_pool_of_its_own(client: BatchClient) -> None:
     pool_id = job.execution_info.pool_id
     assert pool_id is not None
     assert pool_id.startswith("own-")
-    client.begin_delete_job("auto", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_delete_job("auto", polling_interval=0).result()
     wait_for(lambda: pool_id not in {p.id for p in client.list_pools()}, what="the end of the pool")
 
 
@@ -253,7 +253,7 @@ def test_required_slots_are_honoured(client: BatchClient) -> None:
     wait_for(lambda: client.get_job_task_counts("wide").task_slot_counts.running == 3 or None, what="the first task")
     assert len(nodes_in(client, "jobs", "running")) == 1
     assert client.get_job_task_counts("wide").task_slot_counts.active == 3
-    client.begin_delete_job("wide", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_delete_job("wide", polling_interval=0).result()
 
 
 def test_a_multi_instance_task_is_refused_clearly(client: BatchClient) -> None:
@@ -282,9 +282,9 @@ def test_a_schedule_makes_a_job_after_the_other(client: BatchClient) -> None:
     client.disable_job_schedule("often")
     assert client.get_job_schedule("often").state == m.BatchJobScheduleState.DISABLED
     client.enable_job_schedule("often")
-    client.begin_terminate_job_schedule("often", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_terminate_job_schedule("often", polling_interval=0).result()
     assert client.get_job_schedule("often").state == m.BatchJobScheduleState.COMPLETED
-    client.begin_delete_job_schedule("often", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_delete_job_schedule("often", polling_interval=0).result()
     with pytest.raises(ResourceNotFoundError):
         client.get_job_schedule("often")
     assert not [j for j in client.list_jobs() if j.id.startswith("often:")]

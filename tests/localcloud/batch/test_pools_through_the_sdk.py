@@ -59,7 +59,7 @@ def test_a_pool_id_is_taken_once_and_deleting_frees_it(client: BatchClient) -> N
     with pytest.raises(ResourceExistsError) as caught:
         make_pool(client, "TAKEN")
     assert code_of(caught.value) == "PoolExists"
-    client.begin_delete_pool("taken", polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_delete_pool("taken", polling_interval=0).result()
     with pytest.raises(ResourceNotFoundError):
         client.get_pool("taken")
     make_pool(client, "taken", target_dedicated_nodes=0)
@@ -119,7 +119,7 @@ def test_a_pool_grows_and_shrinks_to_what_resize_asks_for(client: BatchClient) -
     wait_for(lambda: len(nodes_in(client, "resized", "idle")) == 2, what="two nodes")
     client.begin_resize_pool(
         "resized", m.BatchPoolResizeOptions(target_dedicated_nodes=3, target_low_priority_nodes=0), polling_interval=0
-    ).result()  # type: ignore[arg-type]
+    ).result()
     pool = client.get_pool("resized")
     assert (pool.current_dedicated_nodes, pool.current_low_priority_nodes) == (3, 0)
     assert pool.allocation_state == m.AllocationState.STEADY
@@ -134,7 +134,7 @@ def test_removing_nodes_lowers_the_target(client: BatchClient) -> None:
     nodes = wait_for(lambda: n if len(n := nodes_in(client, "removed", "idle")) == 3 else None, what="three nodes")
     client.begin_remove_nodes(
         "removed", m.BatchNodeRemoveOptions(node_ids=[nodes[0].id, nodes[1].id]), polling_interval=0
-    ).result()  # type: ignore[arg-type]
+    ).result()
     pool = client.get_pool("removed")
     assert (pool.current_dedicated_nodes, pool.target_dedicated_nodes) == (1, 1)
     assert [n.id for n in client.list_nodes("removed")] == [nodes[2].id]
@@ -172,11 +172,11 @@ def test_a_node_reboots_and_reimages_and_its_task_runs_again(client: BatchClient
     client.create_task("rebooted", task("t", "/bin/sh -c 'test -e marked || { touch marked; sleep 60; }'"))
     node = wait_for(lambda: nodes_in(client, "rebooted", "running"), what="the task")[0]
     wait_for(lambda: "wd/marked" in {f.name for f in client.list_task_files("rebooted", "t", recursive=True)})
-    client.begin_reboot_node("rebooted", node.id, as_options(nodeRebootOption="requeue"), polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_reboot_node("rebooted", node.id, as_options(nodeRebootOption="requeue"), polling_interval=0).result()
     done = finished_task(client, "rebooted", "t")
     assert done.execution_info is not None
     assert (done.execution_info.exit_code, done.execution_info.requeue_count) == (0, 1)
-    client.begin_reimage_node("rebooted", node.id, as_options(nodeReimageOption="requeue"), polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_reimage_node("rebooted", node.id, as_options(nodeReimageOption="requeue"), polling_interval=0).result()
     wait_for(lambda: nodes_in(client, "rebooted", "idle"), what="the node")
 
 
@@ -201,9 +201,9 @@ def test_a_deallocated_node_starts_again(client: BatchClient) -> None:
     node = wait_for(lambda: nodes_in(client, "deallocated", "idle"), what="the node")[0]
     client.begin_deallocate_node(
         "deallocated", node.id, as_options(nodeDeallocateOption="requeue"), polling_interval=0
-    ).result()  # type: ignore[arg-type]
+    ).result()
     wait_for(lambda: nodes_in(client, "deallocated", "deallocated"), what="deallocation")
-    client.begin_start_node("deallocated", node.id, polling_interval=0).result()  # type: ignore[arg-type]
+    client.begin_start_node("deallocated", node.id, polling_interval=0).result()
     wait_for(lambda: nodes_in(client, "deallocated", "idle"), what="the node")
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ POOL = {
 CLI_VERSION = "2024-02-01.19.0"
 
 # As azure-cli 2.91 sent them, recorded: its api-version, numbers as strings, percent-encoded query.
-CLI_REQUESTS = (
+CLI_REQUESTS: tuple[tuple[str, str, dict[str, Any] | None, int], ...] = (
     ("POST", "/pools", {**POOL, "id": "cli", "targetDedicatedNodes": "1"}, 201),
     ("GET", "/pools/cli", None, 200),
     ("POST", "/pools/cli/evaluateautoscale", {"autoScaleFormula": "$TargetDedicatedNodes=3"}, 409),
