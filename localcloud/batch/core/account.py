@@ -9,7 +9,7 @@ from localcloud.batch.core.entities import AutoscaleRun, Job, Node, Pool, Run, S
 from localcloud.batch.core.errors import Refused
 from localcloud.batch.core.fleet import Fleet
 from localcloud.batch.core.jobs import Jobs
-from localcloud.batch.core.nodes import Nodes
+from localcloud.batch.core.nodes import ORDERED_FAILURE, Nodes
 from localcloud.batch.core.policies import AllocationGrant, NodeModel, NodeTimes, Quotas
 from localcloud.batch.core.recovery import began_unremembered, recover
 from localcloud.batch.core.schedules import Schedules
@@ -230,13 +230,13 @@ class Account:
     def fail_next_allocations(self, pool_id: str | None, grant: AllocationGrant, times: int = 1) -> None:
         """The next requests for nodes (of one pool, or None: of any) get this answer instead of the
         model's."""
-        self.world.fleet.plan_failures(pool_id, grant, times)
+        self.world.fleet.planned.add(pool_id, grant, times)
 
     def slow_next_boots(self, pool_id: str | None, seconds: float, times: int = 1) -> None:
-        self.world.node_rules.slow_boots(pool_id, seconds, times)
+        self.world.node_rules.slow_boots.add(pool_id, seconds, times)
 
     def fail_next_start_tasks(self, pool_id: str | None, times: int = 1) -> None:
-        self.world.node_rules.fail_start_tasks(pool_id, times)
+        self.world.node_rules.failing_start_tasks.add(pool_id, ORDERED_FAILURE, times)
 
     def node_records(self, pool_id: str | None = None) -> Iterator[NodeRecord]:
         """The nodes that are there now, as the bill sees them. Those that left came as `NodeGone`."""

@@ -2,6 +2,7 @@
 
 from localcloud.batch.core.entities import Allocation, Node, Pool
 from localcloud.batch.core.errors import Refused, invalid_property
+from localcloud.batch.core.orders import Orders
 from localcloud.batch.core.policies import AllocationGrant
 from localcloud.batch.core.specs import PoolSpec
 from localcloud.batch.core.states import AllocationState, Deallocation, NodeState, PoolState
@@ -26,7 +27,8 @@ class Fleet:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._planned_failures: list[tuple[str | None, AllocationGrant, int]] = []
+        self.planned: Orders[AllocationGrant] = Orders()
+        """What requests for nodes are answered with, instead of what the model says."""
 
     def create(self, spec: PoolSpec, *, auto_for: str | None = None) -> Pool:
         world = self._world
@@ -157,16 +159,9 @@ class Fleet:
         self._world.node_rules.appear(pool, dedicated=allocation.dedicated)
         self.settle(pool)
 
-    def plan_failures(self, pool_id: str | None, grant: AllocationGrant, times: int) -> None:
-        """The next `times` requests for nodes (of one pool, or of any) are answered with this grant."""
-        self._planned_failures.append((pool_id.lower() if pool_id else None, grant, times))
-
     def _planned(self, pool: Pool, count: int) -> AllocationGrant | None:
-        for at, (pool_id, grant, times) in enumerate(self._planned_failures):
-            if pool_id in (None, pool.id.lower()):
-                self._planned_failures[at : at + 1] = [(pool_id, grant, times - 1)] if times > 1 else []
-                return AllocationGrant(delays=grant.delays[:count], error=grant.error, sticky=grant.sticky)
-        return None
+        grant = self.planned.take(pool)
+        return grant and AllocationGrant(delays=grant.delays[:count], error=grant.error, sticky=grant.sticky)
 
     def _quota_left(self, pool: Pool, dedicated: bool) -> int:
         world = self._world

@@ -3,6 +3,7 @@
 from localcloud.batch.core.effects import Exit, Failure, Launch, NodeGone, Stop
 from localcloud.batch.core.entities import Execution, Node, Pool, Run, StopReason
 from localcloud.batch.core.errors import Refused
+from localcloud.batch.core.orders import Orders
 from localcloud.batch.core.specs import FOREVER
 from localcloud.batch.core.states import NODE_MOVES, Deallocation, NodeState, RunKind
 from localcloud.batch.core.world import World
@@ -27,8 +28,10 @@ class Nodes:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._slow_boots: list[tuple[str | None, float, int]] = []
-        self._start_failures: list[tuple[str | None, int]] = []
+        self.slow_boots: Orders[float] = Orders()
+        """Seconds that a node takes longer to be created."""
+        self.failing_start_tasks: Orders[Failure] = Orders()
+        """How a start task fails, whatever it would have done."""
 
     # --- birth ---
 
@@ -60,31 +63,10 @@ class Nodes:
             life = world.model.preempted_after(pool_id=node.pool.id, now=world.now, rng=world.rng)
             if life is not None:
                 node.doom_at = world.now + life
-        node.phase_at = world.now + world.model.creating_seconds(world.rng) + self._slowness(node.pool)
+        node.phase_at = world.now + world.model.creating_seconds(world.rng)
+        node.phase_at += self.slow_boots.take(node.pool) or 0.0
         self.arm(node)
         world.save(node)
-
-    def slow_boots(self, pool_id: str | None, seconds: float, times: int) -> None:
-        """The next `times` nodes take `seconds` longer to be created."""
-        self._slow_boots.append((pool_id.lower() if pool_id else None, seconds, times))
-
-    def _slowness(self, pool: Pool) -> float:
-        for at, (pool_id, seconds, times) in enumerate(self._slow_boots):
-            if pool_id in (None, pool.id.lower()):
-                self._slow_boots[at : at + 1] = [(pool_id, seconds, times - 1)] if times > 1 else []
-                return seconds
-        return 0.0
-
-    def fail_start_tasks(self, pool_id: str | None, times: int) -> None:
-        """The next `times` nodes that boot end in `starttaskfailed`."""
-        self._start_failures.append((pool_id.lower() if pool_id else None, times))
-
-    def _start_fails(self, pool: Pool) -> bool:
-        for at, (pool_id, times) in enumerate(self._start_failures):
-            if pool_id in (None, pool.id.lower()):
-                self._start_failures[at : at + 1] = [(pool_id, times - 1)] if times > 1 else []
-                return True
-        return False
 
     def arm(self, node: Node) -> None:
         """Set the node's timers from what it says about itself."""
@@ -126,8 +108,9 @@ class Nodes:
         world = self._world
         node.booted_at = world.now
         spec = node.pool.spec.start_task
-        if self._start_fails(node.pool):
-            node.start_task = Execution(started_at=world.now, ended_at=world.now, exit_code=1, failure=_PLANNED_FAILURE)
+        failure = self.failing_start_tasks.take(node.pool)
+        if failure is not None:
+            node.start_task = Execution(started_at=world.now, ended_at=world.now, exit_code=1, failure=failure)
             node.start_task_state = "completed"
             self._move(node, NodeState.START_TASK_FAILED)
             return
@@ -432,7 +415,7 @@ class Nodes:
         self._world.save(node)
 
 
-_PLANNED_FAILURE = Failure(
+ORDERED_FAILURE = Failure(
     category="usererror",
     code="FailureExitCode",
     message="The task exited with an exit code representing a failure",
