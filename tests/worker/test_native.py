@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import zlib
@@ -171,3 +173,14 @@ for seed in range(60):
 def test_every_target_has_a_name_of_its_own() -> None:
     """Two machines that share a folder do not load each other's library."""
     assert len({made.file for made in TARGETS}) == len(TARGETS)
+
+
+def test_the_library_is_the_same_bytes_wherever_it_is_built(tmp_path: Path) -> None:
+    """A package is named by its content: in another folder, with nothing cached, the compiler makes the same file."""
+    made = target(sys.platform, platform.machine())
+    assert made is not None
+    elsewhere = shutil.copytree(HERE, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(tmp_path / "cache"), "ZIG_LOCAL_CACHE_DIR": str(tmp_path / "local")}
+    command = [sys.executable, str(elsewhere / "build.py")]
+    subprocess.run(command, check=True, timeout=110, cwd=tmp_path, env=os.environ | caches)
+    assert (elsewhere / made.file).read_bytes() == (HERE / made.file).read_bytes()
