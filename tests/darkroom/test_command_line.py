@@ -128,6 +128,7 @@ def test_config_shows_values_and_sources_and_hides_secrets(cli: Cli) -> None:
     environ = {
         "STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
         "BATCH_ENDPOINT": "http://127.0.0.1:1",
+        "BATCH_ACCOUNT": "local",
         "BATCH_KEY": "c2VjcmV0",
     }
     ran = cli("config", "--json", environ=environ)
