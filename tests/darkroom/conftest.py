@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,45 +12,15 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from darkroom.__main__ import main
-from tests.darkroom.places import AZURITE, CONTAINERS, KEY, Cli, LocalBatch, Place, Ran, running_batch
+from tests.darkroom.places import CONTAINERS, KEY, Cli, LocalBatch, Place, Ran, running_azurite, running_batch
 from tests.darkroom.system import System
 
 
 @pytest.fixture(scope="session")
 def azurite_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of an Azurite of this session's own, in memory, on a free port."""
-    process = subprocess.Popen(
-        [
-            "node",
-            str(AZURITE),
-            *("--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence"),
-            *("--disableTelemetry", "--skipApiVersionCheck", "--silent"),
-        ],
-        cwd=tmp_path_factory.mktemp("azurite"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if "successfully listens on " in line:
-                break
-        else:
-            pytest.fail(f"Azurite did not start: {said}")
-        watchdog.cancel()
-        url = line.split("successfully listens on ", 1)[1].strip()
-        yield f"{url}/devstoreaccount1"
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.wait(timeout=20)
-        if process.stdout is not None:
-            process.stdout.close()
+    with running_azurite(tmp_path_factory.mktemp("azurite")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -94,28 +94,47 @@ class LocalBatch:
 
 
 @contextmanager
-def running_batch(data: Path, *, speed: float) -> Iterator[LocalBatch]:
-    """A local Batch service of its own, with its files in `data`."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "batch", "--port", "0", "--data", str(data), "--speed", f"{speed:g}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def started(command: list[str], *, ready: str, cwd: Path = ROOT) -> Iterator[str]:
+    """A server of its own, ended at the end. Gives the line in which it said that it is ready."""
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(60, process.kill)
     watchdog.start()
     try:
         assert process.stdout is not None
-        assert "ready " in process.stdout.readline()
+        said = ""
+        for line in process.stdout:
+            said += line
+            if ready in line:
+                break
+        else:
+            pytest.fail(f"{' '.join(command)} did not start: {said}")
         watchdog.cancel()
-        told = json.loads((data / "batch-endpoint.json").read_text("utf-8"))
-        yield LocalBatch(endpoint=told["endpoint"], account=told["account"], key=told["key"])
+        yield line
     finally:
         watchdog.cancel()
         process.terminate()
         process.wait(timeout=20)
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def running_azurite(folder: Path) -> Iterator[str]:
+    """The endpoint of an Azurite of its own, in memory, on a free port."""
+    options = ("--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence")
+    quiet = ("--disableTelemetry", "--skipApiVersionCheck", "--silent")
+    listens = "successfully listens on "
+    with started(["node", str(AZURITE), *options, *quiet], ready=listens, cwd=folder) as line:
+        yield f"{line.split(listens, 1)[1].strip()}/devstoreaccount1"
+
+
+@contextmanager
+def running_batch(data: Path, *, speed: float) -> Iterator[LocalBatch]:
+    """A local Batch service of its own, with its files in `data`."""
+    options = ("--port", "0", "--data", str(data), "--speed", f"{speed:g}")
+    with started([sys.executable, "-m", "localcloud", "batch", *options], ready="ready "):
+        told = json.loads((data / "batch-endpoint.json").read_text("utf-8"))
+        yield LocalBatch(endpoint=told["endpoint"], account=told["account"], key=told["key"])
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
