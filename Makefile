@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 IMAGES ?= 200
+JOBS ?= 2
 
 .PHONY: help setup up demo test browser-test check lint types lock bench autoscale chaos clean
 help: ## this list
@@ -48,8 +49,8 @@ up: setup ## Azure on this machine: storage, events, functions, batch
 demo: setup ## drop images, watch them become PNGs, check every pixel [IMAGES=200]
 	@exec $(BIN)/python -m darkroom demo --images $(IMAGES)
 
-test: setup .setup/scan .setup/runtime ## all tests
-	$(BIN)/python -m pytest -q
+test: setup .setup/scan .setup/runtime ## all tests [JOBS=2]
+	$(BIN)/python -m pytest -q -n $(JOBS)
 
 lint: setup
 	$(BIN)/ruff check .
