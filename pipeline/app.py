@@ -61,16 +61,7 @@ class App:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(container=self.manifests, process=self.new_id(self.now()))
-        timers = self.settings.pipeline
-        self.journal = Journal(
-            container=self.manifests,
-            now=self.now,
-            schedules={
-                "dispatch": timers.dispatch_schedule,
-                "collect": timers.collect_schedule,
-                "sweep": timers.sweep_schedule,
-            },
-        )
+        self.journal = Journal(container=self.manifests, now=self.now, schedules=self.settings.pipeline.schedules)
         self.quarantine = Quarantine(container=self.quarantine_container, images=self.images)
         storage = self.settings.storage
         self.ingest = Ingest(

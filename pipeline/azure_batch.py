@@ -11,14 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from azure.batch import models as m
 from azure.batch.aio import BatchClient
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.core.pipeline import PipelineResponse
-from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from pipeline.batch import (
     Added,
@@ -36,6 +33,7 @@ from pipeline.batch import (
     TaskSpec,
     TaskView,
 )
+from pipeline.dated_pool import get_dated_pool
 from pipeline.pool_health import NodeView
 from pipeline.task_form import TaskForm
 from shared.app_settings import PoolSettings
@@ -75,18 +73,10 @@ class AzureBatch:
         self._form = form
 
     async def pool(self) -> Pool | None:
-        dates: list[str] = []
-
-        def dated(
-            answer: PipelineResponse[HttpRequest, AsyncHttpResponse], pool: m.BatchPool, _: object
-        ) -> m.BatchPool:
-            dates.append(answer.http_response.headers.get("Date") or "")
-            return pool
-
         try:
             with self._errors(f"look at pool {self._pool_id}"):
-                found = await self._client.get_pool(self._pool_id, cls=dated)
-                return replace(_pool(found), served=_moment(dates[-1] if dates else ""))
+                found, served = await get_dated_pool(self._client, self._pool_id)
+                return replace(_pool(found), served=served)
         except PoolMissingError:
             return None
 
@@ -321,13 +311,6 @@ def _states(counts: Any) -> dict[str, int]:
         return {}
     found = {state.replace("_", ""): int(getattr(counts, state, 0) or 0) for state in _NODE_STATES}
     return {state: number for state, number in found.items() if number}
-
-
-def _moment(date: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(date)
-    except ValueError:
-        return None
 
 
 def _pool(pool: m.BatchPool) -> Pool:

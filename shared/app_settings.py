@@ -146,6 +146,15 @@ class PipelineSettings:
     collect_schedule: str = setting("COLLECT_SCHEDULE", "30 * * * * *", "NCRONTAB of collect.")
     sweep_schedule: str = setting("SWEEP_SCHEDULE", "0 17 * * * *", "NCRONTAB of the sweep.")
 
+    @property
+    def schedules(self) -> dict[str, str]:
+        """The schedules by stage."""
+        return {
+            "dispatch": self.dispatch_schedule,
+            "collect": self.collect_schedule,
+            "sweep": self.sweep_schedule,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:

@@ -5,31 +5,20 @@ PNG, third edition (W3C).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from types import ModuleType
 
-from worker.compression import Deflater, Strips
-
-_isal: ModuleType | None
-try:
-    from isal import isal_zlib as _isal
-except ImportError:  # no wheel for this platform
-    _isal = None
+from worker.compression import Deflater, Strips, crc32
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IDAT_LEAST = 1 << 15  # deflated bytes are gathered to chunks of at least this
 _COLOUR_TYPES = {"L": 0, "RGB": 2}
-
-_crc32: Callable[[bytes, int], int] = zlib.crc32 if _isal is None else _isal.crc32
-"""ISA-L's is several times as fast; each byte of the PNG goes through it."""
 
 Sink = Callable[[bytes], None]
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     """One chunk: length, kind, body, check."""
-    check = _crc32(body, _crc32(kind, 0))
+    check = crc32(body, crc32(kind, 0))
     return b"".join((len(body).to_bytes(4, "big"), kind, body, check.to_bytes(4, "big")))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from darkroom.connection import Connection
 from darkroom.failure import CommandError, ExitCode
@@ -15,11 +13,6 @@ from darkroom.state_word import state_word
 from darkroom.why.finding import Code, Finding, Weight
 from pipeline.scaling import build_formula
 from shared.app_settings import AppSettings, PoolSettings
-
-if TYPE_CHECKING:
-    from azure.batch.models import BatchPool
-    from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 STUCK_MINUTES = 20.0
 """A resize takes Azure a few minutes; one that takes longer than this is stuck."""
@@ -276,18 +269,13 @@ def _has_bad(pool: PoolView) -> bool:
 
 async def _minutes_in_allocation(connection: Connection) -> float:
     """By the clock of the service that answers: this machine's may be wrong, and a local service's runs faster."""
-    dates: list[str] = []
+    from pipeline.dated_pool import get_dated_pool  # noqa: PLC0415 (Azure's SDK is slow to load)
 
-    def dated(answer: PipelineResponse[HttpRequest, AsyncHttpResponse], pool: BatchPool, _: object) -> BatchPool:
-        dates.append(answer.http_response.headers.get("Date") or "")
-        return pool
-
-    pool = await (await connection.batch()).get_pool(
-        connection.settings.batch.pool_id, select=["id", "allocationStateTransitionTime"], cls=dated
+    pool, served = await get_dated_pool(
+        await connection.batch(), connection.settings.batch.pool_id, select=["id", "allocationStateTransitionTime"]
     )
     since = pool.allocation_state_transition_time
-    now = parsedate_to_datetime(dates[0]) if dates and dates[0] else datetime.now(UTC)
-    return (now - since).total_seconds() / 60 if since else 0.0
+    return ((served or datetime.now(UTC)) - since).total_seconds() / 60 if since else 0.0
 
 
 async def _ask_bad_nodes(connection: Connection) -> list[BadNode]:

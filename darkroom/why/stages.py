@@ -14,7 +14,7 @@ from darkroom.why.finding import Code, Finding, Weight
 from darkroom.why.role import app_advice, is_denied
 from darkroom.why.schedule import next_due
 from pipeline.app import SWEEP_SECONDS
-from shared.app_settings import PipelineSettings, StorageSettings
+from shared.app_settings import StorageSettings
 
 _LONGEST = {"dispatch": 0.0, "collect": 0.0, "sweep": SWEEP_SECONDS + 120.0}
 """Seconds that a run may take beside the patience: a sweep goes through everything, and then prunes."""
@@ -124,19 +124,10 @@ async def probe_stages(connection: Connection, *, patience: float) -> list[Findi
     return judge(
         await read_stages(connection),
         datetime.now(UTC),
-        schedules=schedules(settings.pipeline),
+        schedules=settings.pipeline.schedules,
         patience=patience,
         storage=settings.storage,
     )
-
-
-def schedules(settings: PipelineSettings) -> dict[str, str]:
-    """The schedules of the settings at hand, by stage."""
-    return {
-        "dispatch": settings.dispatch_schedule,
-        "collect": settings.collect_schedule,
-        "sweep": settings.sweep_schedule,
-    }
 
 
 async def read_stages(connection: Connection) -> dict[str, Stage]:
