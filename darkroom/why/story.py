@@ -78,7 +78,8 @@ class Known:
     now: datetime
 
 
-_WAY = ("image", "inbox", "manifest", "outcome", "past", "quarantine", "PNG")
+_WAY = ("image", "inbox", "manifest", "PNG", "outcome", "past", "quarantine")
+"""The order of what happens to an image. A worker says its outcome when the PNG is stored: never before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

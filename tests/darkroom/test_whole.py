@@ -54,7 +54,7 @@ def test_an_operators_day(cloud: Path, cli: Cli, tmp_path: Path) -> None:
     assert asked(cli, "why", *at)["blocked"] is False
     story = asked(cli, "why", "test-images/image-000001.jpg", *at)
     assert story["verdict"] == "done"
-    assert [step["place"] for step in story["steps"]] == ["image", "past", "PNG"]
+    assert [step["place"] for step in story["steps"]] == ["image", "PNG", "past"]
     assert asked(cli, "why", "bad.jpg", *at)["verdict"] == "quarantined"
     assert asked(cli, "fetch", tmp_path / "pngs", *at)["fetched"] == 6
     assert asked(cli, "report", *at)["by_result"]["rejected"] == 1

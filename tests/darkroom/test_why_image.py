@@ -53,11 +53,11 @@ def test_an_image_from_its_upload_to_its_png(system: System) -> None:
     system.until_tasks(succeeded=1)
     story = system.story(NAME)
     assert story["verdict"] == "done"
-    assert places(story) == ["image", "manifest", "outcome", "PNG"]
+    assert places(story) == ["image", "manifest", "PNG", "outcome"]
     system.collect()
     story = system.story(NAME)
     assert story["verdict"] == "done"
-    assert places(story) == ["image", "past", "PNG"]
+    assert places(story) == ["image", "PNG", "past"]
 
 
 def test_an_image_whose_task_runs_is_requeued_and_loses_its_job(system: System) -> None:
