@@ -1,11 +1,13 @@
-"""A picture as the zlib stream inside a PNG, strip by strip, each in the way that comes out smallest on a sample of it.
+"""A picture as the zlib stream inside a PNG: photographs strip by strip, drawn pictures at once. RFC 1950 and 1951.
 
-A way is a filter and a coder. Photographs want Huffman codes and little else (`worker.native`); what repeats itself,
-like text and flat colour, wants a match search (ISA-L). RFC 1950 and 1951.
+A strip goes the way that comes out smallest on a sample of it. A way is a filter and a coder: most want Huffman codes
+and little else (`worker.native`), some, like smooth skies, a match search (ISA-L). What was drawn, like pages of text,
+repeats itself over many rows: there a thorough match search (libdeflate) is worth its time.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,10 @@ _SAMPLE = 64  # a strip's way is chosen on one row in so many
 _RAW = -15  # zlib's word for deflate without a header, with its largest window
 _ADAPTIVE = 1 << Kind.UP | 1 << Kind.PAETH  # Sub and Average would win 0.5 % for half of the filters' time
 _PLAIN = 1 << Kind.NONE
+_LOOKS = 8  # strips on whose samples it is decided whether a picture was drawn
+_DRAWN = 1.1  # times the bytes of its filtered rows, at most: 0.6 to 1.0 for pages, 1.4 to 2.2 for photographs
+_REPEATED = 0.5  # of the bytes of its pixels, at most: noise is as small without a filter, too
+_QUICK, _THOROUGH = 4, 10  # libdeflate's levels: 4 is as fast as 2 and 3; 10 weighs all ways to say a thing
 _QUICKER = 1.1  # runs take a third of the time of a match search: preferred up to this many times its bytes
 
 _adler32: Callable[[bytes | bytearray, int], int] = zlib.adler32 if _isal is None else _isal.adler32
@@ -121,12 +127,30 @@ def deflater(profile: Profile, library: native.Library | None) -> Deflater:
     else:
         filters = (partial(library.filter, kinds=_ADAPTIVE), partial(library.filter, kinds=_PLAIN))
     if profile is Profile.SIZE:
-        return partial(_at_once, tuple(Filtering(filter=one, size=_thorough_size) for one in filters))
+        choices = tuple(Filtering(filter=one, size=_thorough_size) for one in filters)
+        return partial(_at_once, choices, deflate=_smallest)
     ways = tuple(Way(filter=one, size=_matched_size, code=_matches) for one in filters)
+    filtered_way, plain_way, *_ = ways
     if library is not None:
         runs = Way(filter=filters[0], size=partial(_runs_size, library), code=partial(_runs, library))
         ways = (runs, *ways)
-    return partial(_in_strips, ways)
+    return partial(_by_kind, ways, filtered_way, plain_way)
+
+
+def _by_kind(ways: Sequence[Way], filtered_way: Way, plain_way: Way, strips: Strips) -> Iterator[bytes]:
+    """A picture that repeats itself, and is about as small without a filter, was drawn; photographs want filters."""
+    spans = _spans(strips)
+    raw = plain = least = 0
+    for span in spans[:: math.ceil(len(spans) / _LOOKS)]:
+        first, last = _middle(*span)
+        look = strips.rows(first - 1, last)
+        rows = plain_way.filter(look)
+        raw += len(rows)
+        plain += plain_way.size(rows)
+        least += filtered_way.size(filtered_way.filter(look))
+    if plain <= _REPEATED * raw and plain <= _DRAWN * least:
+        return _at_once((plain_way, filtered_way), strips, deflate=_quickly)
+    return _in_strips(ways, strips)
 
 
 def _in_strips(ways: Sequence[Way], strips: Strips) -> Iterator[bytes]:
@@ -141,28 +165,40 @@ def _in_strips(ways: Sequence[Way], strips: Strips) -> Iterator[bytes]:
     yield bits.end() + check.to_bytes(4, "big")
 
 
-def _at_once(filterings: Sequence[Filtering], strips: Strips) -> Iterator[bytes]:
+def _at_once(
+    filterings: Sequence[Filtering], strips: Strips, *, deflate: Callable[[bytearray], bytes]
+) -> Iterator[bytes]:
     """All rows together, each strip's filtered in its own way: takes three bytes a pixel, and is smaller."""
     rows = bytearray()
     for band in _bands(strips):
         rows += _choose(band, filterings).filter(band)
-    yield _smallest(rows)
+    yield deflate(rows)
 
 
 def _bands(strips: Strips) -> Iterator[Image.Image]:
-    """A strip's rows after the row above it, which filters look up to; above the first row PNG has zeros."""
+    """Each strip's rows after the row above it, which filters look up to; above the first row PNG has zeros."""
+    for top, bottom in _spans(strips):
+        yield strips.rows(top - 1, bottom)
+
+
+def _spans(strips: Strips) -> list[tuple[int, int]]:
+    """The first row of each strip, and the one after its last."""
     width, height = strips.size
     step = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, step):
-        yield strips.rows(top - 1, min(height, top + step))
+    return [(top, min(height, top + step)) for top in range(0, height, step)]
+
+
+def _middle(top: int, bottom: int) -> tuple[int, int]:
+    """The rows of a sample."""
+    count = max(2, (bottom - top) // _SAMPLE)  # two at the least: some matches are with the row above
+    first = top + max(0, bottom - top - count) // 2
+    return first, min(bottom, first + count)
 
 
 def _choose(band: Image.Image, ways: Sequence[Chosen]) -> Chosen:
-    """The way that comes out smallest on rows from the middle of the band: tried in order, until one is no better."""
-    rows = band.height - 1
-    count = max(2, rows // _SAMPLE)  # two at the least: some matches are with the row above
-    top = max(0, rows - count) // 2
-    sample = band.crop((0, top, band.width, min(rows, top + count) + 1))
+    """The way that comes out smallest on a sample of the band: tried in order, until one is no better."""
+    first, last = _middle(0, band.height - 1)
+    sample = band.crop((0, first, band.width, last + 1))
     best, *others = ways
     filtered_by, filtered_rows = best.filter, best.filter(sample)
     least = best.size(filtered_rows)
@@ -199,10 +235,15 @@ def _matched_size(rows: bytearray) -> int:
     return len(zlib.compress(rows, 1) if _isal is None else _isal.compress(rows, 2))
 
 
+def _quickly(rows: bytearray) -> bytes:
+    """A whole zlib stream. zlib's level 1 takes longer, and is a tenth larger."""
+    return bytes(_libdeflate.zlib_compress(rows, _QUICK)) if _libdeflate is not None else zlib.compress(rows, 1)
+
+
 def _smallest(rows: bytearray) -> bytes:
-    """A whole zlib stream. libdeflate's level 10 weighs all ways to say a thing; zlib at its best is 5 % larger."""
+    """A whole zlib stream. zlib at its best is 5 % larger."""
     if _libdeflate is not None:
-        return bytes(_libdeflate.zlib_compress(rows, 10))
+        return bytes(_libdeflate.zlib_compress(rows, _THOROUGH))
     compressor = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
     return compressor.compress(rows) + compressor.flush()
 

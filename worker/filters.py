@@ -11,14 +11,13 @@ from PIL import Image, ImageChops
 
 
 class Kind(IntEnum):
-    """A filter, by its number in PNG."""
+    """A filter, by its number in PNG. Of Average and Paeth only `worker.native` knows how."""
 
     NONE = 0
     SUB = 1
     UP = 2
     AVERAGE = 3
     PAETH = 4
-    """Only `worker.native` has it."""
 
 
 def filtered(band: Image.Image, kind: Kind) -> bytearray:
@@ -41,9 +40,6 @@ def _filtered(band: Image.Image, kind: Kind) -> Image.Image:
         return here
     if kind is Kind.UP:
         return ImageChops.subtract_modulo(here, band)  # the result has the size of the smaller: no row past the last
-    left = band.crop((-1, 1, width - 1, height))
     if kind is Kind.SUB:
-        return ImageChops.subtract_modulo(here, left)
-    if kind is Kind.AVERAGE:
-        return ImageChops.subtract_modulo(here, ImageChops.add(left, band, 2.0))  # rounds down, as Average does
+        return ImageChops.subtract_modulo(here, band.crop((-1, 1, width - 1, height)))
     raise ValueError(f"Pillow's arithmetic has no filter {kind.name}")
