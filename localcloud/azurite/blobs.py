@@ -56,13 +56,14 @@ class Blobs:
         return answer.status == 201
 
     async def stored(self, container: str, blob: str) -> Stored | None:
-        """The blob's length and types; None when it is gone, or is not to be had. Raises StorageAwayError."""
+        """The blob's ETag, length and types; None when it is gone, or is not to be had. Raises StorageAwayError."""
         answer = await self._ask("HEAD", _path(container, blob))
         if answer.status >= 500:
             raise _unexpected(answer, f"{container}/{blob} was not told")
         if answer.status != 200:
             return None  # no reason to hold up the events behind this one
         return Stored(
+            etag=answer.headers.get("ETag", "").strip('"'),
             content_length=int(answer.headers.get("Content-Length", "0")),
             content_type=answer.headers.get("Content-Type", "application/octet-stream"),
             blob_type=answer.headers.get("x-ms-blob-type", "BlockBlob"),

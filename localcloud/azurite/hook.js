@@ -1,7 +1,9 @@
 // Preloaded into Azurite (`node --require`): appends one JSON line for each blob that was written to a log that
 // the event service follows. It must never break Azurite: nothing here may throw, and it touches no request.
 //
-// Node publishes every finished response on a diagnostics channel, so Azurite itself stays as it is.
+// Node publishes every request and every finished response on diagnostics channels, so Azurite itself stays as it is.
+// A response that nobody heard to its end (the client left, or Azurite was told to stop) may be of a blob that was
+// stored: it is noted as well, and the reader asks what the blob is.
 // https://nodejs.org/api/diagnostics_channel.html
 "use strict";
 const { subscribe } = require("node:diagnostics_channel");
@@ -51,7 +53,7 @@ function api(request, url) {
 }
 
 function notice(request, response) {
-  if (request.method !== "PUT" || response.statusCode < 200 || response.statusCode > 299) return;
+  if (response.headersSent && (response.statusCode < 200 || response.statusCode > 299)) return;
   const url = new URL(request.originalUrl || request.url, "http://localhost");
   const name = api(request, url);
   if (name === "") return;
@@ -72,14 +74,20 @@ function notice(request, response) {
   );
 }
 
+function tryNotice(request, response) {
+  try {
+    notice(request, response);
+  } catch (error) {
+    if (!complained) console.error(`localcloud: a write could not be noticed: ${error.message}`);
+    complained = true;
+  }
+}
+
 if (folder) {
-  subscribe("http.server.response.finish", ({ request, response }) => {
-    try {
-      notice(request, response);
-    } catch (error) {
-      if (!complained) console.error(`localcloud: a write could not be noticed: ${error.message}`);
-      complained = true;
-    }
+  subscribe("http.server.response.finish", ({ request, response }) => tryNotice(request, response));
+  subscribe("http.server.request.start", ({ request, response }) => {
+    if (request.method !== "PUT") return;
+    response.once("close", () => response.writableFinished || tryNotice(request, response));
   });
   process.on("exit", flush);
   // Azurite listens for SIGTERM once, so a second one would end it before it has saved its database, and with a dead

@@ -18,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobWrite:
-    """A blob was written. `content_length` is None where the request did not carry the blob's bytes."""
+    """A blob was written. `content_length` is None where the request did not tell it.
+
+    `etag` is empty where nobody heard the answer to its end: then the blob may have been written, or not.
+    """
 
     at: datetime
     api: str
@@ -103,7 +106,7 @@ def _parse(line: dict[str, Any]) -> BlobWrite | None:
     parts = unquote(line["path"]).replace("\\", "/").split("/", 3)
     if len(parts) < 4 or not parts[3]:
         return None
-    carried = line["api"] == "PutBlob" and line["contentLength"] >= 0
+    carried = line["api"] == "PutBlob" and line["etag"] and line["contentLength"] >= 0
     return BlobWrite(
         at=datetime.fromtimestamp(line["time"] / 1000, UTC),
         api=line["api"],

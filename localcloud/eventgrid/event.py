@@ -44,6 +44,7 @@ def subject(write: BlobWrite) -> str:
 class Stored:
     """What a blob is now, as a HEAD tells it."""
 
+    etag: str
     content_length: int
     content_type: str
     blob_type: str
@@ -66,7 +67,7 @@ def blob_created(write: BlobWrite, *, endpoint: str, stored: Stored | None, sequ
             "api": write.api,
             "clientRequestId": write.client_request_id,
             "requestId": write.request_id,
-            "eTag": write.etag,
+            "eTag": write.etag or (stored.etag if stored else ""),
             "contentType": stored.content_type if stored else write.content_type,
             "contentLength": length,
             "blobType": stored.blob_type if stored else write.blob_type,

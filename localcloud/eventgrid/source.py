@@ -16,13 +16,15 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # a stat of one small folder: what following a file costs when nothing happens
 _AWAY_PAUSE_SECONDS = 0.5
 _PARALLEL_HEADS = 16
+_UNHEARD_SECONDS = 1.0
+"""An answer that nobody heard tells nothing of its request: what is stored is asked for when that is surely done."""
 
 
 class BlobProperties(Protocol):
     """Asks the storage account what a blob is."""
 
     async def stored(self, container: str, blob: str) -> Stored | None:
-        """The blob's length and types; None when it is gone. Raises OSError when the account is away."""
+        """The blob's ETag, length and types; None when it is gone. Raises OSError when the account is away."""
         ...
 
 
@@ -88,8 +90,12 @@ class BlobEventSource:
             return None
         stored: Stored | None = None
         if write.content_length is None:
+            if not write.etag:
+                await asyncio.sleep(max(0.0, write.at.timestamp() + _UNHEARD_SECONDS - time.time()))
             async with self._slots:
                 stored = await self._blobs.stored(write.container, write.blob)
+            if stored is None and not write.etag:
+                return None
 
         def make(sequencer: int) -> Event:
             return blob_created(write, endpoint=self._endpoint, stored=stored, sequencer=sequencer)

@@ -1,12 +1,17 @@
 """The real Azurite with the hook, judged by the official SDK."""
 
+import asyncio
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient
 
 from localcloud.azurite.account import connection_string, endpoint
@@ -26,6 +31,16 @@ NAMES = ["plain.jpg", "a b/ü ö.jpg", "100% #1?.jpg", "we+ird&=!'()*,;~@:$.jpg"
 async def _container(storage: Storage) -> ContainerClient:
     await storage.blobs.make_container("images")
     return ContainerClient.from_connection_string(storage.connection_string, "images")
+
+
+@asynccontextmanager
+async def _again(storage: Storage) -> AsyncIterator[str]:
+    """What was stopped runs again, for a while: its connection string."""
+    again = Child(storage.spec)
+    try:
+        yield connection_string(endpoint(int(await again.start())))
+    finally:
+        await again.stop(grace_seconds=10)
 
 
 def _writes(storage: Storage, count: int) -> list[BlobWrite]:
@@ -101,15 +116,41 @@ async def test_what_is_stored_outlives_a_stop_and_a_start(storage: Storage) -> N
     await storage.blobs.make_container("images")
     await storage.blobs.put("images", "a.jpg", b"abc")
     await storage.child.stop(grace_seconds=10)
-    again = Child(storage.spec)
-    port = int(await again.start())
-    blobs = Blobs(connection_string(endpoint(port)))
-    try:
-        assert await blobs.get("images", "a.jpg") == b"abc"
-        assert not await blobs.make_container("images")
-    finally:
-        await blobs.close()
-        await again.stop(grace_seconds=10)
+    async with _again(storage) as address:
+        blobs = Blobs(address)
+        try:
+            assert await blobs.get("images", "a.jpg") == b"abc"
+            assert not await blobs.make_container("images")
+        finally:
+            await blobs.close()
+
+
+async def test_a_stop_amid_uploads_leaves_no_blob_unnoticed(storage: Storage) -> None:
+    """Azurite drops connections when it stops: what was stored then has a notice, though nobody heard of it."""
+    await storage.blobs.make_container("images")
+    started = threading.Barrier(9)
+
+    def upload(thread: int) -> None:
+        with ContainerClient.from_connection_string(storage.connection_string, "images", retry_total=0) as images:
+            started.wait()
+            with suppress(AzureError):
+                for number in range(10_000):
+                    images.upload_blob(f"{thread}-{number}.jpg", b"12345")
+
+    threads = [threading.Thread(target=upload, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    await asyncio.sleep(0.5)
+    os.kill(storage.child.pid, signal.SIGTERM)
+    await storage.child.wait()
+    for thread in threads:
+        thread.join()
+    async with _again(storage) as address:
+        with ContainerClient.from_connection_string(address, "images") as images:
+            stored = set(images.list_blob_names())
+    assert stored
+    assert stored <= {write.blob for write in _writes(storage, 0)}
 
 
 async def test_azurite_ends_when_its_parent_is_gone(storage: Storage) -> None:

@@ -60,9 +60,10 @@ def test_a_blob_event_has_every_field_that_event_grid_sends() -> None:
 
 
 def test_a_head_tells_what_the_request_did_not() -> None:
-    stored = Stored(content_length=99, content_type="image/png", blob_type="PageBlob")
+    stored = Stored(etag="0x2", content_length=99, content_type="image/png", blob_type="PageBlob")
     data = blob_created(_write(length=None, api="PutBlockList"), endpoint="e", stored=stored, sequencer=1)["data"]
     assert (data["contentLength"], data["contentType"], data["blobType"]) == (99, "image/png", "PageBlob")
+    assert data["eTag"] == "0x1", "that of the request, whatever was written since"
 
 
 def test_a_blob_that_is_gone_again_still_has_its_event() -> None:

@@ -82,7 +82,7 @@ class Away:
         self.asked += 1
         if self.asked == 1:
             raise StorageAwayError("away")
-        return Stored(content_length=9, content_type="image/jpeg", blob_type="BlockBlob")
+        return Stored(etag="0x9", content_length=9, content_type="image/jpeg", blob_type="BlockBlob")
 
 
 _LINE = (
@@ -98,6 +98,24 @@ async def test_notices_wait_while_storage_is_away(tmp_path: Path, queue: EventQu
     assert queue.depth() == 0
     assert await source.step()
     assert [event["data"]["contentLength"] for event in _events(queue)] == [9]
+
+
+_UNHEARD = (
+    '{"time": 1, "api": "PutBlob", "path": "/devstoreaccount1/images/%s", "etag": "", "blobType": "BlockBlob",'
+    ' "contentLength": 5, "contentType": "", "requestId": "", "clientRequestId": ""}\n'
+)
+
+
+async def test_a_put_that_nobody_heard_of_is_an_event_if_there_is_a_blob(queue: EventQueue, storage: Storage) -> None:
+    """The client left, or storage stopped, before the answer was out."""
+    with ContainerClient.from_connection_string(storage.connection_string, "images") as images:
+        images.create_container()
+        etag = images.upload_blob("stored.jpg", b"1234").get_blob_properties().etag.strip('"')
+    (storage.writes / "writes-900000000000000-000000.jsonl").write_text(_UNHEARD % "stored.jpg" + _UNHEARD % "no.jpg")
+    await _drain(_source(storage.writes, queue, storage.blobs, storage.endpoint), queue, 2)
+    heard, unheard = _events(queue)
+    assert [event["data"]["eTag"] for event in (heard, unheard)] == [etag, etag]
+    assert (unheard["data"]["contentLength"], unheard["data"]["blobType"]) == (4, "BlockBlob")
 
 
 async def test_a_notice_becomes_one_event_however_often_the_service_starts(tmp_path: Path, queue: EventQueue) -> None:
