@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -12,9 +11,7 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 
-async def get_dated_pool(
-    client: BatchClient, pool_id: str, *, select: Sequence[str] | None = None
-) -> tuple[m.BatchPool, datetime | None]:
+async def get_dated_pool(client: BatchClient, pool_id: str) -> tuple[m.BatchPool, datetime | None]:
     """The pool, and the answer's `Date`; None where it has none."""
 
     dates: list[str] = []
@@ -23,7 +20,7 @@ async def get_dated_pool(
         dates.append(answer.http_response.headers.get("Date") or "")
         return pool
 
-    pool = await client.get_pool(pool_id, select=list(select) if select else None, cls=dated)
+    pool = await client.get_pool(pool_id, cls=dated)
     return pool, _moment(dates[-1] if dates else "")
 
 

@@ -148,8 +148,13 @@ def _done(pool: PoolView, sentence: str, *, as_json: bool) -> None:
 
 def _tell(out: Output, pool: PoolView) -> None:
     nodes = ", ".join(f"{count} {state}" for state, count in sorted(pool.nodes.items())) or "none"
+    resizing = pool.allocation == "resizing" and pool.allocation_minutes >= 1
+    since = f" for {pool.allocation_minutes:.0f} min" if resizing else ""
     rows = [
-        ("pool", f"{pool.id} ({pool.state}, {pool.allocation}), {pool.vm_size}, {pool.slots_per_node} slot(s) a node"),
+        (
+            "pool",
+            f"{pool.id} ({pool.state}, {pool.allocation}{since}), {pool.vm_size}, {pool.slots_per_node} slot(s) a node",
+        ),
         ("wanted", f"{pool.target_low_priority} Spot, {pool.target_dedicated} dedicated"),
         ("there", f"{pool.current_low_priority} Spot, {pool.current_dedicated} dedicated"),
         ("nodes", nodes),

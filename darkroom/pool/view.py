@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from darkroom.connection import Connection
@@ -20,6 +21,8 @@ class PoolView:
     id: str
     state: str
     allocation: str
+    allocation_minutes: float
+    """Since when it is so, by the service's own clock: this machine's may be wrong, a local service's runs faster."""
     vm_size: str
     slots_per_node: int
     target_dedicated: int
@@ -40,7 +43,7 @@ class PoolView:
 
 async def view_pool(connection: Connection) -> PoolView:
     """The pool of the settings. Raises CommandError when it is missing."""
-    pool, nodes = await _ask(connection)
+    pool, served, nodes = await _ask(connection)
     run = pool.auto_scale_run
     formula_error = run.error if run else None
     interval = pool.auto_scale_evaluation_interval
@@ -48,6 +51,7 @@ async def view_pool(connection: Connection) -> PoolView:
         id=pool.id or "",
         state=state_word(pool.state),
         allocation=state_word(pool.allocation_state),
+        allocation_minutes=_minutes(pool.allocation_state_transition_time, served or datetime.now(UTC)),
         vm_size=pool.vm_size or "",
         slots_per_node=pool.task_slots_per_node or 1,
         target_dedicated=pool.target_dedicated_nodes or 0,
@@ -67,25 +71,31 @@ async def view_pool(connection: Connection) -> PoolView:
     )
 
 
+def _minutes(since: datetime | None, now: datetime) -> float:
+    return (now - since).total_seconds() / 60 if since else 0.0
+
+
 def _identity(pool: BatchPool) -> str:
     kind = state_word(pool.identity.type) if pool.identity else ""
     return "" if kind.lower() == "none" else kind
 
 
-async def _ask(connection: Connection) -> tuple[BatchPool, dict[str, int]]:
+async def _ask(connection: Connection) -> tuple[BatchPool, datetime | None, dict[str, int]]:
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 (slow to load)
+
+    from pipeline.dated_pool import get_dated_pool  # noqa: PLC0415 (as slow)
 
     client = await connection.batch()
     pool_id = connection.settings.batch.pool_id
     try:
-        pool = await client.get_pool(pool_id)
+        pool, served = await get_dated_pool(client, pool_id)
     except ResourceNotFoundError as error:
         raise CommandError(
             f"There is no pool {pool_id!r} at {connection.settings.batch.endpoint}",
             code=ExitCode.NOT_FOUND,
             hint="On one machine dispatch makes it (BATCH_POOL_CREATE=true); on Azure the deployment does.",
         ) from error
-    return pool, await node_counts(connection)
+    return pool, served, await node_counts(connection)
 
 
 async def node_counts(connection: Connection) -> dict[str, int]:

@@ -22,6 +22,7 @@ class Code(StrEnum):
 
     NOTHING_WAITS = "nothing-waits"
     STORAGE_AWAY = "storage-away"
+    STORAGE_KEY_REFUSED = "storage-key-refused"
     CONTAINER_MISSING = "container-missing"
     PERMISSION_DENIED = "permission-denied"
     HOST_DOWN = "host-down"

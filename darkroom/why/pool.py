@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from darkroom.connection import Connection
 from darkroom.failure import CommandError, ExitCode
@@ -50,11 +49,10 @@ def judge_pool(
     settings: PoolSettings,
     bad: Iterable[BadNode],
     *,
-    minutes_in_allocation: float,
     needs_identity: bool,
 ) -> list[Finding]:
     """What keeps the pool from its work. With nothing pending, only what would keep it later."""
-    findings = _allocation(pool, minutes_in_allocation) + _formula(pool, settings, pending) + _bad_nodes(bad, pool)
+    findings = _allocation(pool) + _formula(pool, settings, pending) + _bad_nodes(bad, pool)
     if needs_identity and not pool.identity:
         findings.append(
             Finding(
@@ -70,7 +68,7 @@ def judge_pool(
     return findings
 
 
-def _allocation(pool: PoolView, minutes: float) -> list[Finding]:
+def _allocation(pool: PoolView) -> list[Finding]:
     findings = []
     for error in pool.resize_errors:
         quota = any(word in error.lower() for word in _QUOTA)
@@ -86,12 +84,12 @@ def _allocation(pool: PoolView, minutes: float) -> list[Finding]:
                 evidence=(error,),
             )
         )
-    if pool.allocation == "resizing" and minutes > STUCK_MINUTES:
+    if pool.allocation == "resizing" and pool.allocation_minutes > STUCK_MINUTES:
         findings.append(
             Finding(
                 code=Code.RESIZE_STUCK,
                 weight=Weight.BLOCKED,
-                what=f"Pool {pool.id} has been resizing for {minutes:.0f} minutes.",
+                what=f"Pool {pool.id} has been resizing for {pool.allocation_minutes:.0f} minutes.",
                 advice=f"darkroom pool pause, then darkroom pool resume; {_anew(pool)} if that does not help.",
             )
         )
@@ -247,14 +245,8 @@ async def probe_pool(connection: Connection, pending: Pending) -> list[Finding]:
             )
         ]
     bad = await _ask_bad_nodes(connection) if _has_bad(pool) else []
-    minutes = await _minutes_in_allocation(connection)
     return judge_pool(
-        pool,
-        pending,
-        connection.settings.pool,
-        bad,
-        minutes_in_allocation=minutes,
-        needs_identity=nodes_need_identity(connection.settings),
+        pool, pending, connection.settings.pool, bad, needs_identity=nodes_need_identity(connection.settings)
     )
 
 
@@ -265,17 +257,6 @@ def nodes_need_identity(settings: AppSettings) -> bool:
 
 def _has_bad(pool: PoolView) -> bool:
     return any(state in {"starttaskfailed", "unusable", "offline"} for state in pool.nodes)
-
-
-async def _minutes_in_allocation(connection: Connection) -> float:
-    """By the clock of the service that answers: this machine's may be wrong, and a local service's runs faster."""
-    from pipeline.dated_pool import get_dated_pool  # noqa: PLC0415 (Azure's SDK is slow to load)
-
-    pool, served = await get_dated_pool(
-        await connection.batch(), connection.settings.batch.pool_id, select=["id", "allocationStateTransitionTime"]
-    )
-    since = pool.allocation_state_transition_time
-    return ((served or datetime.now(UTC)) - since).total_seconds() / 60 if since else 0.0
 
 
 async def _ask_bad_nodes(connection: Connection) -> list[BadNode]:

@@ -12,12 +12,11 @@ from shared.app_settings import blob_endpoint
 
 _NOT_AUTHENTICATED = "failed to authenticate"
 """What Azure and Azurite say of a wrong signature; their codes for it differ."""
-KEY_REFUSED = "Storage refuses the connection string's key."
 
 
 def is_shut(findings: Iterable[Finding]) -> bool:
     """Whether nothing at all can be read from storage, so that no other probe of it needs to find that out again."""
-    return any(finding.code is Code.STORAGE_AWAY or finding.what == KEY_REFUSED for finding in findings)
+    return any(finding.code in {Code.STORAGE_AWAY, Code.STORAGE_KEY_REFUSED} for finding in findings)
 
 
 async def probe_storage(connection: Connection) -> list[Finding]:
@@ -58,9 +57,9 @@ async def _probe(connection: Connection, purpose: str, name: str) -> Finding | N
 
 def _key_refused(said: str) -> Finding:
     return Finding(
-        code=Code.PERMISSION_DENIED,
+        code=Code.STORAGE_KEY_REFUSED,
         weight=Weight.BLOCKED,
-        what=KEY_REFUSED,
+        what="Storage refuses the connection string's key.",
         advice="Take the account's own connection string; a local cloud's is in its endpoints.json.",
         evidence=(said,),
     )

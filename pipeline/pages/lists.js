@@ -17,10 +17,11 @@ function states(counts) {
 export function showNow(told) {
   const counts = told.counts;
   const nodes = Object.values(counts.nodes).reduce((sum, count) => sum + count, 0);
+  const done = told.manifests.reduce((sum, one) => sum + (one.done || 0), 0); // as far as it is known
   const pending = (counts.tasks.active || 0) + (counts.tasks.running || 0);
   fill(at("tiles"), [
     tile("Waiting", number(counts.waiting), counts.oldest_waiting_seconds ? `oldest ${span(counts.oldest_waiting_seconds)}` : ""),
-    tile("In manifests", number(counts.open_images), `${number(counts.open_manifests)} open`),
+    tile("In manifests", number(counts.open_images), `${number(counts.open_manifests)} open${done ? `, ${number(done)} images done` : ""}`),
     tile("PNGs made", number(counts.converted), `${number(told.rates.converted_per_minute)} a minute now`, "good"),
     tile("Quarantine", number(counts.quarantined), "", counts.quarantined ? "warn" : ""),
     tile("Nodes", number(nodes), states(counts.nodes)),

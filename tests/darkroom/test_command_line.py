@@ -28,6 +28,17 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
     assert all(name in done.stdout for name in TABLE)
 
 
+def test_an_interrupt_while_the_command_line_loads_is_one_line() -> None:
+    script = (
+        "import sys\nfrom darkroom.__main__ import main\n"
+        "class Interrupting:\n    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\nmain(['status'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "darkroom: Interrupted.\n")
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_every_command_loads_and_explains_itself(cli: Cli, name: str) -> None:
     ran = cli(name, "--help")

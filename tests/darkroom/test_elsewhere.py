@@ -36,7 +36,7 @@ def test_a_json_document_is_one_whatever_the_terminal_can_write(encoding: str) -
         "from darkroom.output import Output\nOutput(as_json=True).document({'name': 'Gr\\u00fc\\u00dfe \\U0001f4f7'})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", "import darkroom.__main__ as m; m._speak_utf8()\n" + script],
+        [sys.executable, "-c", "import darkroom.command_line as m; m._speak_utf8()\n" + script],
         cwd=ROOT,
         env=os.environ | {"PYTHONIOENCODING": encoding},
         capture_output=True,

@@ -15,7 +15,6 @@ import pytest
 from azure.batch import models as m
 
 from darkroom.why.finding import Code
-from darkroom.why.storage import KEY_REFUSED
 from pipeline.scaling import build_formula
 from shared.app_settings import PoolSettings
 from tests.darkroom.places import running_batch, until
@@ -47,13 +46,14 @@ def test_a_container_that_is_missing(system: System) -> None:
     assert "no-such-container" in found["what"]
 
 
-@pytest.mark.provokes(Code.PERMISSION_DENIED)
-def test_a_storage_key_that_is_refused(system: System) -> None:
+@pytest.mark.provokes(Code.STORAGE_KEY_REFUSED)
+def test_a_storage_key_that_is_refused_is_told_once_and_not_as_a_fault_of_batch(system: System) -> None:
     wrong = system.place.environ["STORAGE_CONNECTION_STRING"].replace("AccountKey=Eby8", "AccountKey=Aby8")
-    assert system.why(STORAGE_CONNECTION_STRING=wrong)["permission-denied"]["weight"] == "blocked"
     ran = system.cli("why", "--json", environ=system.environ() | {"STORAGE_CONNECTION_STRING": wrong})
-    refused = [found for found in json.loads(ran.out)["findings"] if found["code"] == "permission-denied"]
-    assert [found["what"] for found in refused] == [KEY_REFUSED], "told once, and not as a fault of Batch"
+    findings = json.loads(ran.out)["findings"]
+    assert [found["weight"] for found in findings if found["code"] == "storage-key-refused"] == ["blocked"]
+    assert not [found for found in findings if found["code"] in {"permission-denied", "batch-away"}]
+    assert "storage-key-refused" in system.why(STORAGE_CONNECTION_STRING=wrong)
 
 
 @pytest.mark.provokes(Code.PERMISSION_DENIED)
