@@ -40,7 +40,7 @@ _ADAPTIVE = 1 << Kind.UP | 1 << Kind.PAETH  # Sub and Average would win 0.5 % fo
 _PLAIN = 1 << Kind.NONE
 _LOOKS = 8  # strips on whose samples it is decided whether a picture was drawn
 _DRAWN = 1.1  # times the bytes of its filtered rows, at most: 0.6 to 1.0 for pages, 1.4 to 2.2 for photographs
-_REPEATED = 0.5  # of the bytes of its pixels, at most: noise is as small without a filter, too
+_REPEATED = 0.25  # of the bytes of its pixels, at most: 0.1 for pages; noise is as small without a filter, too
 _QUICK, _THOROUGH = 4, 10  # libdeflate's levels: 4 is as fast as 2 and 3; 10 weighs all ways to say a thing
 _QUICKER = 1.1  # runs take a third of the time of a match search: preferred up to this many times its bytes
 
@@ -138,19 +138,22 @@ def deflater(profile: Profile, library: native.Library | None) -> Deflater:
 
 
 def _by_kind(ways: Sequence[Way], filtered_way: Way, plain_way: Way, strips: Strips) -> Iterator[bytes]:
-    """A picture that repeats itself, and is about as small without a filter, was drawn; photographs want filters."""
-    spans = _spans(strips)
-    raw = plain = least = 0
-    for span in spans[:: math.ceil(len(spans) / _LOOKS)]:
-        first, last = _middle(*span)
-        look = strips.rows(first - 1, last)
-        rows = plain_way.filter(look)
-        raw += len(rows)
-        plain += plain_way.size(rows)
-        least += filtered_way.size(filtered_way.filter(look))
-    if plain <= _REPEATED * raw and plain <= _DRAWN * least:
+    """Drawn or photographed."""
+    if _drawn(filtered_way, plain_way, strips):
         return _at_once((plain_way, filtered_way), strips, deflate=_quickly)
     return _in_strips(ways, strips)
+
+
+def _drawn(filtered_way: Way, plain_way: Way, strips: Strips) -> bool:
+    """Whether a picture repeats itself, and is about as small without a filter: photographs want filters."""
+    spans = _spans(strips)
+    middles = [_middle(*span) for span in spans[:: math.ceil(len(spans) / _LOOKS)]]
+    looks = [strips.rows(first - 1, last) for first, last in middles]
+    unfiltered = [plain_way.filter(look) for look in looks]
+    plain = sum(map(plain_way.size, unfiltered))
+    if plain > _REPEATED * sum(map(len, unfiltered)):
+        return False
+    return plain <= _DRAWN * sum(filtered_way.size(filtered_way.filter(look)) for look in looks)
 
 
 def _in_strips(ways: Sequence[Way], strips: Strips) -> Iterator[bytes]:
