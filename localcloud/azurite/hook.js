@@ -84,10 +84,14 @@ function tryNotice(request, response) {
 }
 
 if (folder) {
-  subscribe("http.server.response.finish", ({ request, response }) => tryNotice(request, response));
+  const heard = new WeakSet(); // writableFinished will not do: it can be true of a response whose socket was destroyed
+  subscribe("http.server.response.finish", ({ request, response }) => {
+    heard.add(response);
+    tryNotice(request, response);
+  });
   subscribe("http.server.request.start", ({ request, response }) => {
     if (request.method !== "PUT") return;
-    response.once("close", () => response.writableFinished || tryNotice(request, response));
+    response.once("close", () => heard.has(response) || tryNotice(request, response));
   });
   process.on("exit", flush);
   // Azurite listens for SIGTERM once, so a second one would end it before it has saved its database, and with a dead
