@@ -2,8 +2,8 @@
 // the event service follows. It must never break Azurite: nothing here may throw, and it touches no request.
 //
 // Node publishes every request and every finished response on diagnostics channels, so Azurite itself stays as it is.
-// A response that nobody heard to its end (the client left, or Azurite was told to stop) may be of a blob that was
-// stored: it is noted as well, and the reader asks what the blob is.
+// A response that nobody heard to its end (the client left, or Azurite was told to stop), or that tells of a fault of
+// Azurite's, may be of a blob that was stored: it is noted without an ETag, and the reader asks what the blob is.
 // https://nodejs.org/api/diagnostics_channel.html
 "use strict";
 const { subscribe } = require("node:diagnostics_channel");
@@ -53,7 +53,8 @@ function api(request, url) {
 }
 
 function notice(request, response) {
-  if (response.headersSent && (response.statusCode < 200 || response.statusCode > 299)) return;
+  const written = response.headersSent && response.statusCode >= 200 && response.statusCode <= 299;
+  if (response.headersSent && !written && response.statusCode < 500) return;
   const url = new URL(request.originalUrl || request.url, "http://localhost");
   const name = api(request, url);
   if (name === "") return;
@@ -64,7 +65,7 @@ function notice(request, response) {
       time: Date.now(),
       api: name,
       path: url.pathname,
-      etag: String(response.getHeader("etag") || ""),
+      etag: written ? String(response.getHeader("etag") || "") : "",
       blobType: String(headers["x-ms-blob-type"] || ""),
       contentLength: Number(headers["content-length"] ?? -1),
       contentType: String(headers["x-ms-blob-content-type"] || headers["content-type"] || ""),
