@@ -42,17 +42,18 @@ function flush() {
   }
 }
 
-// The blob API that a successful request stands for, or "" for one that creates no blob.
+// The blob API that a successful PUT stands for, or "" for one that creates no blob.
 // https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
 function api(request, url) {
   const comp = url.searchParams.get("comp");
-  if (request.method !== "PUT" || url.searchParams.has("restype")) return "";
+  if (url.searchParams.has("restype")) return "";
   if (comp === "blocklist") return "PutBlockList";
   if (comp !== null) return "";
   return request.headers["x-ms-copy-source"] ? "CopyBlob" : "PutBlob";
 }
 
 function notice(request, response) {
+  if (request.method !== "PUT") return;
   const written = response.headersSent && response.statusCode >= 200 && response.statusCode <= 299;
   if (response.headersSent && !written && response.statusCode < 500) return;
   const url = new URL(request.originalUrl || request.url, "http://localhost");
@@ -91,7 +92,6 @@ if (folder) {
     tryNotice(request, response);
   });
   subscribe("http.server.request.start", ({ request, response }) => {
-    if (request.method !== "PUT") return;
     response.once("close", () => heard.has(response) || tryNotice(request, response));
   });
   process.on("exit", flush);
